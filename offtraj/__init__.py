@@ -1,0 +1,3 @@
+"""Twin tests for reasoning models on trajectories that someone else has touched."""
+
+__version__ = "0.1.0"

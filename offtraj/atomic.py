@@ -1,0 +1,108 @@
+"""Folders and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from offtraj.errors import OutputError
+
+__all__ = ["new_folder", "write_text"]
+
+_MARK = ".unfinished-"
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the place of `target` when the block ends well.
+
+    Until then `target` stays as it was. After a failure nothing is left; after a kill, a hidden folder
+    beside it, which the next call removes.
+
+    Raises:
+        OutputError: when the disk is full or the place cannot be written; `target` is untouched.
+    """
+    target = Path(os.path.abspath(target))
+    with output_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}{os.getpid()}-", dir=target.parent))
+        try:
+            folder.chmod(0o755)
+            yield folder
+            _replace(folder, target)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, or leave what was there.
+
+    Raises:
+        OutputError: when the disk is full or the place cannot be written.
+    """
+    with output_errors(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}{_MARK}", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+
+
+@contextmanager
+def output_errors(target: Path) -> Iterator[None]:
+    """Turn the system's errors into ones that name the place and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(
+                f"{target}: the disk is full: nothing was written there; make room and run the same command again: "
+                "what was sampled is kept",
+                exit_code=1,
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EEXIST):
+            raise OutputError(f"{target}: cannot be written: {error.strerror}: choose another --out") from error
+        raise
+
+
+def _replace(folder: Path, target: Path) -> None:
+    if not target.exists():
+        os.rename(folder, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}{os.getpid()}-", dir=target.parent)) / "old"
+    os.rename(target, old)
+    os.rename(folder, target)
+    shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed processes left. What a living one is writing stays."""
+    for leftover in target.parent.glob(f".{target.name}{_MARK}*"):
+        pid = leftover.name.partition(_MARK)[2].partition("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            old = leftover / "old"
+            if old.exists() and not target.exists():  # killed between the two renames
+                os.rename(old, target)
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

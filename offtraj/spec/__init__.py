@@ -1,0 +1,42 @@
+"""The spec: frozen values that say what to build and run, and the file they are read from."""
+
+from offtraj.spec.benchmark import BenchmarkSpec, FileSource, HubSource, QuestionColumns
+from offtraj.spec.engine import (
+    EngineSpec,
+    OpenAISpec,
+    RecordedColumns,
+    RecordedSpec,
+    TransformersSpec,
+    VllmSpec,
+)
+from offtraj.spec.file import SpecFile, json_schema, load_spec
+from offtraj.spec.model import DelimiterSpec, ModelSpec
+from offtraj.spec.spec import JudgeSpec, PublishSpec, SamplingSpec, Spec
+from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, Subset, TestName, TestsSpec
+
+__all__ = [
+    "BenchmarkSpec",
+    "DelimiterSpec",
+    "EngineSpec",
+    "FileSource",
+    "GuidabilitySpec",
+    "HubSource",
+    "JudgeSpec",
+    "ModelSpec",
+    "OpenAISpec",
+    "PublishSpec",
+    "QuestionColumns",
+    "RecordedColumns",
+    "RecordedSpec",
+    "RecoverabilitySpec",
+    "SamplingSpec",
+    "Spec",
+    "SpecFile",
+    "Subset",
+    "TestName",
+    "TestsSpec",
+    "TransformersSpec",
+    "VllmSpec",
+    "json_schema",
+    "load_spec",
+]

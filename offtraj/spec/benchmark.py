@@ -1,0 +1,76 @@
+"""Where questions come from: a data set on the Hub at a pinned revision, or a local file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Discriminator, Tag
+
+from offtraj.spec.base import Frozen, Name, Positive
+
+__all__ = ["BenchmarkSpec", "FileSource", "HubSource", "QuestionColumns", "Source"]
+
+
+class HubSource(Frozen):
+    """A data set on the Hub."""
+
+    hub: str
+    """Repository, such as `HuggingFaceH4/MATH-500`."""
+    revision: str
+    """Commit or tag. A branch moves, and the questions with it."""
+    config: str | None = None
+    """The data set's configuration, where it has several."""
+    split: str = "test"
+    """The split to read."""
+
+
+class FileSource(Frozen):
+    """A local file."""
+
+    file: str
+    """JSON Lines (`.jsonl`, `.jsonl.gz`, `.jsonl.zst`) or Parquet; `${NAME}` is read from the
+    environment, and a relative path starts at the spec's folder."""
+
+
+def _source_kind(value: object) -> str | None:
+    keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Frozen) else {}
+    return "hub" if "hub" in keys else "file" if "file" in keys else None
+
+
+Source = Annotated[
+    Annotated[HubSource, Tag("hub")] | Annotated[FileSource, Tag("file")],
+    Discriminator(
+        _source_kind,
+        custom_error_type="source",
+        custom_error_message="expected a source: {hub: ORG/NAME, revision: COMMIT, split: NAME} or {file: PATH}",
+    ),
+]
+
+
+class QuestionColumns(Frozen):
+    """Which column holds what."""
+
+    id: str | None = "id"
+    """Names the question; must be unique in the benchmark. `null` numbers the rows from 0."""
+    question: str = "question"
+    """The question's text (paper: x), put before the model as it stands."""
+    answer: str = "answer"
+    """The gold answer (paper: y), as published: text, a number, or a list of texts, then joined with
+    a comma and a space."""
+
+
+class BenchmarkSpec(Frozen):
+    """One benchmark: a source and the meaning of its columns."""
+
+    id: Name
+    """The name in columns and reports."""
+    source: Source
+    """Where the questions are."""
+    columns: QuestionColumns = QuestionColumns()
+    """Which column holds what."""
+    id_prefix: str = ""
+    """Put before each id, where two benchmarks would share one."""
+    rows: Positive | None = None
+    """How many questions the source holds. Checked when it is read; lets `plan` count without reading."""
+    limit: Positive | None = None
+    """Use only the first so many."""
