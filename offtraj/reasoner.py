@@ -1,0 +1,162 @@
+"""A model or guide made ready for counting and prompting: identity, tokenizer, template, delimiters.
+
+Weights are not loaded here; that is an engine's business (`sampling`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from offtraj.digest import content_id, file_sha256
+from offtraj.errors import EngineError
+from offtraj.prompt import ChatFormat
+from offtraj.spec import DelimiterSpec, ModelSpec, RecordedSpec, SpecFile
+from offtraj.tokens import HubTokens, Tokens, Words
+from offtraj.trajectory import NONE, Delimiters
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["Reasoner", "load_reasoner", "reasoner_at"]
+
+_WORDS = "words"
+_FOLDER = "sha256:"
+
+
+@dataclass(frozen=True)
+class Reasoner:
+    """A model, as far as it is known without its weights."""
+
+    id: str
+    """The name in configs, columns and reports."""
+    path: str | None
+    """Hub id or folder of the weights; none for recordings."""
+    revision: str | None
+    """Commit of a Hub id, or `sha256:…` over a folder's files."""
+    tokens: Tokens
+    """Counts the length of what it writes."""
+    format: ChatFormat | None
+    """Renders prompts; none for recordings."""
+    delimiters: Delimiters | None
+    """Of its thinking; `None` finds them in each response."""
+
+    @property
+    def identity(self) -> str:
+        """What its completions are kept under: a folder's content wherever it lies, or Hub id and commit."""
+        return str(self.revision) if self.in_folder else f"{self.path}@{self.revision}"
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether the weights are local files."""
+        return (self.revision or "").startswith(_FOLDER)
+
+
+def load_reasoner(file: SpecFile, model: ModelSpec) -> Reasoner:
+    """Make a model or guide of a spec ready.
+
+    Raises:
+        SpecError: for a folder that is not there.
+        EngineError: for a tokenizer that cannot be loaded or used, or a revision that cannot be resolved.
+    """
+    group = "models" if model in file.spec.models else "guides"
+    loc = (group, getattr(file.spec, group).index(model))
+    path = None if model.path is None else file.model_path(model.path, *loc, "path")
+    tokenizer = model.tokenizer
+    if tokenizer not in (None, _WORDS):
+        tokenizer = file.model_path(tokenizer, *loc, "tokenizer")
+    delimiters = _delimiters(model)
+    if isinstance(file.spec.engines[model.engine], RecordedSpec):
+        tokens = _tokens(tokenizer or path or _WORDS, model.revision if tokenizer is None else None)
+        return Reasoner(model.id, None, model.revision, tokens, None, delimiters)
+    assert path is not None  # checked with the spec: what is sampled has weights
+    return reasoner_at(path, model_id=model.id, revision=model.revision, delimiters=delimiters, tokenizer=tokenizer)
+
+
+def reasoner_at(
+    path: str,
+    *,
+    model_id: str | None = None,
+    revision: str | None = None,
+    delimiters: Delimiters | None = None,
+    tokenizer: str | None = None,
+) -> Reasoner:
+    """Make the model at a folder or Hub id ready, whether a spec knows it or not.
+
+    Args:
+        path: Folder or Hub id.
+        model_id: Its name; by default the last part of the path.
+        revision: Commit, tag or branch of a Hub id.
+        delimiters: Of its thinking; found in the template by default.
+        tokenizer: Another folder or Hub id whose tokenizer and template it has.
+
+    Raises:
+        EngineError: as `load_reasoner` does.
+    """
+    pinned = _pin(path, revision)
+    format_ = ChatFormat(
+        _load_tokenizer(tokenizer or path, pinned if tokenizer is None else None),
+        delimiters,
+        name=_name(tokenizer or path, pinned),
+    )
+    return Reasoner(
+        id=model_id or Path(path).name,
+        path=path,
+        revision=pinned,
+        tokens=format_.tokens,
+        format=format_,
+        delimiters=format_.delimiters,
+    )
+
+
+def _tokens(tokenizer: str, revision: str | None) -> Tokens:
+    if tokenizer == _WORDS:
+        return Words()
+    return HubTokens(_load_tokenizer(tokenizer, revision), unit=_name(tokenizer, revision))
+
+
+def _name(path: str, revision: str | None) -> str:
+    return Path(path).name if Path(path).is_dir() else f"{path}@{revision or 'main'}"
+
+
+def _delimiters(model: ModelSpec) -> Delimiters | None:
+    if isinstance(model.think, DelimiterSpec):
+        return Delimiters(model.think.open, model.think.close)
+    return NONE if model.think == "none" else None
+
+
+def _load_tokenizer(path: str, revision: str | None) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    try:
+        where = {} if Path(path).is_dir() else {"revision": revision}
+        tokenizer = AutoTokenizer.from_pretrained(path, **where)
+    except Exception as error:  # the library raises what its parts raise
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EngineError(f"the tokenizer of {path!r} cannot be loaded: {detail}") from error
+    return cast("PreTrainedTokenizerFast", tokenizer)  # `ChatFormat` and `HubTokens` see to it
+
+
+def _pin(path: str, revision: str | None) -> str:
+    """What the weights are: a folder's digest, or the commit that a branch or tag points at now."""
+    folder = Path(path)
+    if folder.is_dir():
+        files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+        return _FOLDER + content_id([[file.relative_to(folder).as_posix(), file_sha256(file)] for file in files])
+    if revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    from huggingface_hub import HfApi
+
+    try:
+        commit = HfApi().model_info(path, revision=revision).sha
+    except Exception as error:
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EngineError(
+            f"the revision {revision or 'main'!r} of {path!r} cannot be resolved: {detail}: "
+            "pin `revision` to a commit, or give a folder"
+        ) from error
+    if commit is None:
+        raise EngineError(f"the Hub names no commit for {path!r} at {revision or 'main'!r}")
+    return commit

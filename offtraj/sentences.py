@@ -1,0 +1,134 @@
+"""Where the sentences of a reasoning trace end.
+
+Reasoning traces are prose, formulas, lists and code in one. An end that is missed moves a cut to the next
+one; an end that is none tears a formula or a number apart. So this errs on the side of missing: nothing
+ends inside LaTeX, code, numbers or after abbreviations. It knows English and Chinese punctuation.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["sentence_ends"]
+
+# One pass. Everything of interest begins with one of the characters of the first class, which the
+# matcher finds at the speed of memory; the look-behinds then say which it was. What matches without a
+# name is stepped over whole, and nothing ends inside it.
+_SCAN = re.compile(
+    r"""
+    [`$\\.!?…。！？\n]
+    (?: (?<=`) (?: ``.*?``` | [^`\n]+` )                                     # code
+      | (?P<math>
+            (?<=(?<![\\$])\$) (?: \$ (?: (?!\n[ \t]*\n)[^$] ){1,4000} \$\$   # $$ … $$
+                        | (?=[^\s$]) (?: [^$\\\n] | \\. | \n(?![ \t]*\n) ){0,1000} (?<=[^\s\\])\$(?![\d$])
+                        | [ ](?=[^$\n]*[\\^_=]) [^$\n]{1,500}(?<=[ ])\$ )    # $ … $, not prices
+          | (?<=(?<!\\)\\) (?: \[ (?: [^\\] | \\[^\[\]] ){0,4000} \\\]        # \[ … \]
+                             | \( (?: [^\\] | \\[^()] ){0,2000} \\\)          # \( … \)
+                             | begin\{(?P<env>[a-zA-Z]+\*?)\} .{0,8000}? \\end\{(?P=env)\} ) )
+      | (?<=\\) (?: (?:left|right)\s*\.                                      # a delimiter, no full stop
+                  | [a-zA-Z]+ (?: \{ (?: [^{}] | \{ (?: [^{}] | \{[^{}]*\} )* \} )* \} )+ )
+      | (?P<full> (?<=[。！？]) [。！？]* ["'”’)\]*_»」』）】]* )
+      | (?P<stop> (?<=[.!?…]) [.!?…]* ["'”’)\]*_»」』）】]* (?=\s|\Z|[一-鿿]) )
+      | (?P<gap> (?<=\n) (?: [ \t]*\n | (?=[ \t]*(?: [-*+•]|\(?\d{1,3}[.)] )[ \t]) ) )
+    )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_NEXT = re.compile(r"\s*(\S{0,2})")
+_BREAKS = re.compile(r"[ \t]*(?:\n|\Z)")
+_OPEN_ENDED = frozenset(":,;=+-–—<>&|\\/(^_{[·×≈≤≥→⇒：，；、（")
+_LOOK_BACK = 24  # characters before a full stop that can tell what it is; longer than any pattern below
+_NO_END = re.compile(
+    r"""
+    (?: (?:^|\n)[ \t>]* (?:[#*_-]+[ \t]*)? \(?(?: \d{1,3} | [A-Za-z] | [ivxIVX]{2,4} )   # an item's number
+      | (?<![A-Za-z]) (?: e\.g | i\.e | cf | viz | vs | resp | approx | al | [wW]\.r\.t | w\.?l\.?o\.?g | s\.t
+                        | a\.k\.a | i\.i\.d | Mr | Mrs | Ms | Dr | Prof | St | Jr | Sr | Gen | Col | Lt )
+      | (?<![A-Za-z]) (?: [A-Z]\.[ ]? )+[A-Z]                                            # initials
+    )\Z
+    """,
+    re.VERBOSE,
+)
+_NO_END_BEFORE_NUMBER = re.compile(
+    r"(?<![A-Za-z])(?:[Ff]igs?|[Ee]qs?|[Ss]ecs?|[Cc]h|[Tt]hm|[Ll]em|[Cc]or|[Pp]rop|[Dd]ef|[Nn]os?|pp?|[Vv]ol|[Ee]x)\Z"
+)
+_END_BEFORE_CAPITAL = re.compile(r"(?<![A-Za-z])(?:etc|[ap]\.m)\Z")
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Ends of the text's sentences, in characters, ascending.
+
+    An end stands behind the closing punctuation (and quotes or brackets that close with it) and before
+    the white space that follows. The end of the text, without trailing white space, is always one.
+    """
+    ends: list[int] = []
+    for match in _SCAN.finditer(text):
+        kind = match.lastgroup
+        if kind is None:
+            continue
+        if kind == "gap":
+            start = match.start()
+            while start and text[start - 1] in " \t":
+                start -= 1
+            if _gap_ends(text, start, match.end()):
+                ends.append(start)
+        elif (
+            kind == "full"
+            or (kind == "stop" and _stop_ends(text, match))
+            or (kind in ("math", "env") and _math_ends(text, match))
+        ):
+            ends.append(match.end())
+    last = len(text.rstrip())
+    return sorted({end for end in ends if 0 < end <= last} | ({last} if last else set()))
+
+
+def _stop_ends(text: str, match: re.Match[str]) -> bool:
+    at, mark = match.start(), text[match.start()]
+    if mark == "?":
+        return True
+    line_ends = _BREAKS.match(text, match.end()) is not None
+    following = _following(text, match.end())
+    if mark == "!":
+        return not _is_factorial(text, at) or line_ends or following[:1].isupper()
+    if match[0].startswith(("..", "…")):
+        return line_ends or following[:1].isupper()
+    before = text[max(0, at - _LOOK_BACK) : at]
+    if at > _LOOK_BACK:
+        before = "\0" + before[1:]  # so that ^ means the text's beginning only
+    if _NO_END.search(before) or (following[:1] in "0123456789(\\$" and _NO_END_BEFORE_NUMBER.search(before)):
+        return False
+    if line_ends:
+        return True
+    if _END_BEFORE_CAPITAL.search(before):
+        return following[:1].isupper()
+    # `x is …` and `n must …` begin sentences; other small letters go on after an abbreviation.
+    return not (following[:1].islower() and following[1:].isalpha())
+
+
+def _is_factorial(text: str, at: int) -> bool:
+    before = text[at - 1 : at]
+    return before.isdigit() or before in (")", "}", "]") or (before.isalpha() and not text[at - 2 : at - 1].isalpha())
+
+
+def _math_ends(text: str, match: re.Match[str]) -> bool:
+    """Whether a formula's own full stop ends the sentence: `$x = 5.$ Then …`."""
+    body = match[0].rstrip("$)]\\ \n\t")
+    if not body.endswith(".") or body.endswith((r"\right.", r"\left.", "..")):
+        return False
+    return not _following(text, match.end())[:1].islower()
+
+
+def _gap_ends(text: str, start: int, end: int) -> bool:
+    """Whether a sentence without punctuation ends at a blank line, or before a list's next item."""
+    if start == 0 or text[start - 1] in _OPEN_ENDED or text[start - 1].isspace():
+        return False
+    line = text[text.rfind("\n", 0, start) + 1 : start].lstrip()
+    if line.startswith("#"):  # a heading belongs to what follows
+        return False
+    following = _following(text, end)
+    return not (following[:1].islower() or following in ("\\[", "$$", "\\b"))
+
+
+def _following(text: str, at: int) -> str:
+    """The next two characters that are not white space, as far as they stand together."""
+    match = _NEXT.match(text, at)
+    return match[1] if match else ""
