@@ -1,0 +1,77 @@
+"""The seam between requests and completions, and the choice of what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Protocol
+
+from offtraj.completion import Exactness, Reply, Request
+from offtraj.errors import EngineError
+from offtraj.reasoner import Reasoner
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec
+
+__all__ = ["Engine", "open_engine"]
+
+
+class Engine(Protocol):
+    """Turns requests into replies, in whatever order and however many at a time suits it.
+
+    It pulls requests only as fast as it can serve them, so that a million of them need no memory; it
+    retries what may succeed, and replies with a `Failure` to what does not. It never strips text.
+    """
+
+    @property
+    def identity(self) -> str:
+        """What its completions are kept under: changes with the weights, or with the recording."""
+
+    @property
+    def exactness(self) -> Exactness:
+        """How prompts reach the model."""
+
+    def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
+        """A reply for each sample of each request.
+
+        Raises:
+            EngineError: when going on makes no sense: the server is gone, or saw another prompt than we sent.
+        """
+
+    async def close(self) -> None:
+        """Let go of what it holds. It cannot be used afterwards."""
+
+
+def open_engine(
+    spec: EngineSpec, reasoner: Reasoner, *, file: SpecFile | None = None, model: ModelSpec | None = None
+) -> Engine:
+    """Open what the spec describes for one model.
+
+    Args:
+        spec: The engine's declaration.
+        reasoner: The model that it runs.
+        file: Where the declaration stands, for paths and variables; none for one given by hand.
+        model: The model's declaration; needed for recordings.
+
+    Raises:
+        SpecError: for a missing file or variable.
+        EngineError: for a kind that this version cannot open, or a model that cannot be loaded.
+    """
+    match spec:
+        case RecordedSpec():
+            from offtraj.sampling.recorded import RecordedEngine
+
+            assert file is not None and model is not None and model.recorded_as is not None
+            paths = [file.file(path, "engines", model.engine, "files", i) for i, path in enumerate(spec.files)]
+            return RecordedEngine(paths, spec.columns, model.recorded_as)
+        case TransformersSpec():
+            from offtraj.sampling.local import LocalEngine
+
+            return LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
+        case OpenAISpec():
+            from offtraj.sampling.openai import OpenAIEngine
+
+            base_url = spec.base_url if file is None else file.expand(spec.base_url, "engines")
+            return OpenAIEngine(reasoner, spec, base_url=base_url)
+        case _:
+            raise EngineError(
+                f"engine kind {spec.kind!r} cannot be opened by this version: start the server yourself and "
+                "give it as {kind: openai, base_url: http://127.0.0.1:8000/v1}"
+            )

@@ -1,0 +1,73 @@
+"""Asking an engine for what the store does not have yet, and keeping every reply at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+
+from offtraj.completion import Completion, Reply, Request, SamplingParams
+from offtraj.digest import content_id
+from offtraj.progress import Advance, unseen
+from offtraj.prompt import Prompt
+from offtraj.sampling.engine import Engine
+from offtraj.store import Store
+
+__all__ = ["request_key", "sample"]
+
+
+def request_key(identity: str, subject: str, prompt: Prompt | None, params: SamplingParams) -> str:
+    """What a request's completions are kept under: model, prompt ids and sampling parameters.
+
+    A recording has no prompt; there, it is the subject. Positions, report options and all else that does
+    not reach the model are no part of it.
+    """
+    asked = f"subject:{subject}" if prompt is None else f"ids:{prompt.sha256}"
+    recorded = prompt is None
+    how = None if recorded else [params.temperature, params.top_p, params.max_tokens, params.seed]
+    return content_id("completion/1", identity, asked, how)
+
+
+async def sample(
+    requests: Iterable[Request],
+    engine: Engine,
+    store: Store,
+    *,
+    stored: Advance = unseen,
+) -> AsyncIterator[Reply]:
+    """Yield the *new* replies, completions among them kept before they are yielded.
+
+    Requests are pulled as the engine serves them. What the store holds is not asked for again and not
+    yielded: read it there.
+
+    Args:
+        requests: What is wanted.
+        engine: Who is asked.
+        store: Where completions are kept.
+        stored: Told how many samples of each request were there already.
+
+    Raises:
+        EngineError: when the engine gives up.
+        StoreError: when a completion cannot be kept.
+    """
+    async for reply in engine.replies(_missing(requests, store, stored)):
+        if isinstance(reply.result, Completion):
+            store.put_completions([(reply.request.key, reply.sample, reply.result)])
+        yield reply
+
+
+def _missing(requests: Iterable[Request], store: Store, stored: Advance) -> Iterator[Request]:
+    for request in requests:
+        present = store.samples(request.key)
+        samples = tuple(number for number in request.samples if number not in present)
+        stored(len(request.samples) - len(samples))
+        # A request's seed counts from its first sample: only neighbours may share one.
+        for run in _runs(samples):
+            yield replace(request, samples=run)
+
+
+def _runs(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    start = 0
+    for index in range(1, len(numbers) + 1):
+        if index == len(numbers) or numbers[index] != numbers[index - 1] + 1:
+            yield numbers[start:index]
+            start = index
