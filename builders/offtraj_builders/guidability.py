@@ -1,0 +1,131 @@
+"""Guidability: a stronger model's correct thinking, unfinished, where the model fails (paper, section 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from offtraj.cut import cut_steer
+from offtraj.digest import rank
+from offtraj.question import Question
+from offtraj.solo import SoloSample, SolveRate
+from offtraj.spec import GuidabilitySpec, Subset, TestName
+from offtraj.steered_set import Segment, SteeredRow
+from offtraj.trajectory import NONE
+from offtraj.verify import candidates, revealed_at
+from offtraj_builders.material import Draft, Material, delimiters_of, finish, qualifying, unusable
+from offtraj_builders.selection import Tally, TallyOf
+
+__all__ = ["Guidability", "wanted_questions"]
+
+TEST: TestName = "guidability"
+_SELECTING = ("default", "solvable")  # variants with questions of their own; the others derive from default
+
+
+def wanted_questions(material: Material, spec: GuidabilitySpec, models: Sequence[str]) -> frozenset[str]:
+    """Ids of the questions on which somebody is to be guided; the guides' own samples are not needed."""
+    return frozenset(
+        question_id
+        for model in models
+        for variant in _SELECTING
+        if variant in spec.variants
+        for question_id in _qualify(material, spec, model, variant)[0]
+    )
+
+
+class Guidability:
+    """The guidability set of one model: what was chosen, with tallies, and its rows."""
+
+    def __init__(self, material: Material, spec: GuidabilitySpec, model: str) -> None:
+        """Choose questions and guides' trajectories."""
+        self._material, self._spec, self._model = material, spec, model
+        self._seed = material.spec.seed
+        self.tallies: list[Tally] = []
+        self._subsets: dict[str, dict[str, tuple[Subset, ...]]] = {}
+        for variant in _SELECTING:
+            if variant in spec.variants:
+                self._subsets[variant], tallies = _qualify(material, spec, model, variant)
+                self.tallies += tallies
+        self._guided = self._pick_guides()
+        self.shared = frozenset(q for q, subsets in self._subsets.get("default", {}).items() if "shared" in subsets)
+
+    async def rows(self) -> AsyncIterator[SteeredRow]:
+        """The rows, by question, guide, trajectory, variant and ratio."""
+        tally = self._tally("rows")
+        for question in self._material.questions_of(self._spec):
+            for guide, sample in self._guided.get(question.id, ()):
+                drafts = await self._drafts(question, guide, sample, tally)
+                for row in finish(self._material, TEST, self._model, question, drafts, tally):
+                    yield row
+
+    def _tally(self, of: TallyOf) -> Tally:
+        tally = Tally(TEST, self._model, None, None, of)
+        self.tallies.append(tally)
+        return tally
+
+    def _pick_guides(self) -> dict[str, list[tuple[str, SoloSample]]]:
+        """Correct trajectories of each guide on each question of any variant."""
+        picked: dict[str, list[tuple[str, SoloSample]]] = {}
+        tally = self._tally("guide trajectories")
+        wanted = set().union(*self._subsets.values())
+        for guide in self._material.spec.guides_of(self._spec):
+            solo = self._material.solos[guide.id]
+            for question in self._material.questions_of(self._spec):
+                if question.id not in wanted:
+                    continue
+                if question.id not in solo.samples:
+                    tally.dropped["no_trajectory"] += 1
+                    continue
+                usable = tally.keep(
+                    solo.samples[question.id], lambda s: unusable(s) if s.correct else s.verdict.outcome
+                )
+                usable.sort(key=lambda s: rank(self._seed, "guide", guide.id, s.question_id, s.number))
+                chosen = tally.limit(usable, self._spec.trajectories_per_question)
+                picked.setdefault(question.id, []).extend((guide.id, sample) for sample in chosen)
+        return picked
+
+    async def _drafts(self, question: Question, guide: str, sample: SoloSample, tally: Tally) -> Sequence[Draft]:
+        solo = self._material.solos[guide]
+        thinking = solo.trajectory(sample).thinking
+        spans = solo.reasoner.tokens.spans(thinking)
+        revealed = await revealed_at(candidates(thinking), question.gold, self._material.verifier)
+        steers = []
+        for ratio in self._spec.ratios:
+            cut = cut_steer(spans, ratio)
+            steer = Segment("steer", thinking[: cut.end], guide, question.id, sample.number, 0, cut.end, cut.tokens)
+            steers.append((ratio, steer, revealed is not None and revealed <= cut.end))
+        drafts = []
+        for variant in self._spec.variants:
+            source = "default" if variant == "answer-forcing" else variant
+            subsets = self._subsets[source].get(question.id)
+            if subsets is None:
+                continue
+            closing: list[Segment] = []
+            if variant == "answer-forcing":
+                delimiters = delimiters_of(self._material.solos[self._model])
+                if delimiters == NONE:
+                    tally.dropped["no_closing_delimiter"] += len(steers)
+                    continue
+                closing = [Segment("transition", delimiters.close)]
+            drafts += [Draft(variant, subsets, None, ratio, (steer, *closing), gone) for ratio, steer, gone in steers]
+        return drafts
+
+
+def _qualify(
+    material: Material, spec: GuidabilitySpec, model: str, variant: str
+) -> tuple[dict[str, tuple[Subset, ...]], list[Tally]]:
+    """Question ids of a variant, each with the subsets that it is in."""
+
+    def solved_too_often(rate: SolveRate) -> str | None:
+        return None if rate.share <= spec.max_solve_rate else "solved_too_often"
+
+    reason = _not_always_solved if variant == "solvable" else solved_too_often
+    found: dict[str, tuple[Subset, ...]] = {}
+    tallies = [Tally(TEST, model, variant, subset, "questions") for subset in spec.subsets]
+    for subset, tally in zip(spec.subsets, tallies, strict=True):
+        for question_id in qualifying(material, spec, model, tally, reason):
+            found[question_id] = (*found.get(question_id, ()), subset)
+    return found, tallies
+
+
+def _not_always_solved(rate: SolveRate) -> str | None:
+    return None if rate.full else "not_always_solved"

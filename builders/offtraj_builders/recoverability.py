@@ -1,0 +1,191 @@
+"""Recoverability: the model's own correct thinking, cut, and a distraction put in (paper, section 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from offtraj.cut import cut_own, cut_steer
+from offtraj.digest import rank
+from offtraj.errors import BuildError
+from offtraj.question import Question
+from offtraj.sentences import sentence_ends
+from offtraj.solo import SoloSample, SolveRate
+from offtraj.spec import RecoverabilitySpec, Subset, TestName
+from offtraj.steered_set import Segment, SteeredRow, transition
+from offtraj.trajectory import first_paragraph
+from offtraj.verify import Candidate, candidates, revealed_at
+from offtraj_builders.material import Draft, Material, finish, qualifying, unusable
+from offtraj_builders.selection import Tally, TallyOf, nearest, spread
+
+__all__ = ["Recoverability"]
+
+TEST: TestName = "recoverability"
+
+
+class _Distractor(NamedTuple):
+    """The beginning of a trajectory on another question, cut."""
+
+    segment: Segment
+    question: Question
+    stated: tuple[Candidate, ...]
+    """What it states, for whether it gives an answer away."""
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """What one variant's distractors are chosen from."""
+
+    distractors: Sequence[_Distractor]
+    ids: Sequence[bytes]
+
+
+class Recoverability:
+    """The recoverability set of one model: what was chosen, with tallies, and its rows.
+
+    One distractor serves all positions of a trajectory, so that positions differ in nothing else.
+    """
+
+    def __init__(self, material: Material, spec: RecoverabilitySpec, model: str) -> None:
+        """Choose trajectories and distractors.
+
+        Raises:
+            BuildError: when there are trajectories, but distractors from their own questions only.
+        """
+        self._material, self._spec, self._model = material, spec, model
+        self._seed = material.spec.seed
+        self.tallies: list[Tally] = []
+        self.shared: frozenset[str] = frozenset()
+        self._picks = self._pick_own()
+        self._pools = {variant: self._pool(variant) for variant in ("default", "cross-model") if self._needs(variant)}
+
+    async def rows(self) -> AsyncIterator[SteeredRow]:
+        """The rows, by question, trajectory, variant and position."""
+        tally = self._tally("rows")
+        order = {question.id: at for at, question in enumerate(self._material.questions)}
+        picks = sorted(self._picks.items(), key=lambda pick: (order[pick[0].question_id], pick[0].number))
+        for sample, subsets in picks:
+            question = self._material.by_id[sample.question_id]
+            drafts = await self._drafts(sample, question, subsets, tally)
+            for row in finish(self._material, TEST, self._model, question, drafts, tally):
+                yield row
+
+    def _tally(self, of: TallyOf, subset: Subset | None = None, variant: str | None = None) -> Tally:
+        tally = Tally(TEST, self._model, variant, subset, of)
+        self.tallies.append(tally)
+        return tally
+
+    def _needs(self, pool: str) -> bool:
+        return bool(self._picks) and any((v == "cross-model") == (pool == "cross-model") for v in self._spec.variants)
+
+    def _pick_own(self) -> dict[SoloSample, tuple[Subset, ...]]:
+        """Correct trajectories of the model, each with the subsets that it was drawn for."""
+        picks: dict[SoloSample, tuple[Subset, ...]] = {}
+        solo = self._material.solos[self._model]
+        for subset in self._spec.subsets:
+            reason = _not_always_solved if subset == "shared" else _never_solved
+            questions = qualifying(self._material, self._spec, self._model, self._tally("questions", subset), reason)
+            if subset == "shared":
+                self.shared = frozenset(questions)
+            tally = self._tally("trajectories", subset)
+            usable = tally.keep(
+                (sample for qid in questions for sample in solo.samples[qid]),
+                lambda sample: unusable(sample) if sample.correct else sample.verdict.outcome,
+            )
+            ranked = spread(
+                usable,
+                group=lambda sample: sample.question_id,
+                order=lambda sample: rank(self._seed, "own", sample.question_id, sample.number),
+                group_order=lambda qid: rank(self._seed, "own question", qid),
+            )
+            for sample in tally.limit(ranked, self._spec.trajectories):
+                picks[sample] = (*picks.get(sample, ()), subset)
+        return picks
+
+    def _pool(self, variant: str) -> _Pool:
+        """At most `distractors` trajectories, from as many questions as possible, each cut."""
+        spec, material = self._material.spec, self._material
+        writers = (
+            [self._model]
+            if variant == "default"
+            else [model.id for model in spec.distractors_of(self._spec, self._model)]
+        )
+        questions = {question.id for question in material.questions_of(self._spec)}
+        tally = self._tally("distractors", variant=variant)
+        usable = tally.keep(
+            ((writer, s) for writer in writers for s in material.solos[writer] if s.question_id in questions),
+            lambda pair: unusable(pair[1]),
+        )
+        ranked = spread(
+            usable,
+            group=lambda pair: (pair[0], pair[1].question_id),
+            order=lambda pair: rank(self._seed, "distractor", pair[0], pair[1].question_id, pair[1].number),
+            group_order=lambda key: rank(self._seed, "distractor question", *key),
+        )
+        chosen = tally.limit(ranked, self._spec.distractors)
+        if len({sample.question_id for _, sample in chosen}) < 2 and not self._distracts_someone(chosen):
+            raise BuildError(
+                f"{TEST} of {self._model!r}, variant {variant!r}: too few distractors: "
+                f"{len(usable)} finished trajectories of {', '.join(map(repr, writers))}, none on another question: "
+                "add questions, or raise `limit`"
+            )
+        ids = [f"{writer}\0{s.question_id}\0{s.number}".encode() for writer, s in chosen]
+        return _Pool([self._cut(writer, sample) for writer, sample in chosen], ids)
+
+    def _distracts_someone(self, chosen: Sequence[tuple[str, SoloSample]]) -> bool:
+        return any(d.question_id != own.question_id for own in self._picks for _, d in chosen)
+
+    def _cut(self, writer: str, sample: SoloSample) -> _Distractor:
+        solo = self._material.solos[writer]
+        thinking = solo.trajectory(sample).thinking
+        cut = cut_steer(solo.reasoner.tokens.spans(thinking), self._spec.ratio)
+        text = thinking[: cut.end]
+        segment = Segment("steer", text, writer, sample.question_id, sample.number, 0, cut.end, cut.tokens)
+        return _Distractor(segment, self._material.by_id[sample.question_id], candidates(text))
+
+    async def _drafts(
+        self, sample: SoloSample, question: Question, subsets: tuple[Subset, ...], tally: Tally
+    ) -> list[Draft]:
+        solo = self._material.solos[self._model]
+        thinking = solo.trajectory(sample).thinking
+        spans, ends = solo.reasoner.tokens.spans(thinking), sentence_ends(thinking)
+        drafts = []
+        for variant in self._spec.variants:
+            distractor = self._distractor(sample, question, "cross-model" if variant == "cross-model" else "default")
+            if distractor is None:
+                tally.dropped["no_distractor"] += len(self._spec.positions)
+                continue
+            reveals = await revealed_at(distractor.stated, question.gold, self._material.verifier) is not None
+            at_least = first_paragraph(thinking) if variant == "keep-first-paragraph" else 0
+            for position in self._spec.positions:
+                cut = cut_own(spans, ends, position, at_least=at_least)
+                text = thinking[: cut.end]
+                own = Segment("own", text, self._model, question.id, sample.number, 0, cut.end, cut.tokens)
+                between = transition(text, self._spec.transition, distractor.segment.text)
+                segments = (own, between, distractor.segment)
+                drafts.append(Draft(variant, subsets, position, self._spec.ratio, segments, reveals))
+        return drafts
+
+    def _distractor(self, sample: SoloSample, question: Question, pool: str) -> _Distractor | None:
+        """Another question's, with another gold answer: blindly finished, it is wrong for sure."""
+        chosen = self._pools[pool]
+        return nearest(
+            self._seed,
+            ("distract", question.id, sample.number),
+            chosen.distractors,
+            chosen.ids,
+            lambda d: (
+                d.question.id != question.id
+                and d.question.text != question.text
+                and d.question.gold.strip() != question.gold.strip()
+            ),
+        )
+
+
+def _never_solved(rate: SolveRate) -> str | None:
+    return None if rate.solved else "never_solved"
+
+
+def _not_always_solved(rate: SolveRate) -> str | None:
+    return None if rate.full else "not_always_solved"

@@ -1,0 +1,22 @@
+"""Data sets as folders: Parquet shards, manifest, spec and card, which `datasets` opens."""
+
+from offtraj.publishing.card import render_card
+from offtraj.publishing.folder import Config, DataFolder, check_target, open_folder, write_folder
+from offtraj.publishing.manifest import Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
+from offtraj.publishing.tables import questions_config, trajectories_config
+
+__all__ = [
+    "Config",
+    "Count",
+    "DataFolder",
+    "DroppedQuestion",
+    "FileEntry",
+    "Manifest",
+    "ModelEntry",
+    "check_target",
+    "open_folder",
+    "questions_config",
+    "render_card",
+    "trajectories_config",
+    "write_folder",
+]

@@ -1,0 +1,85 @@
+"""Parquet shards of one configuration, written in a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Shard", "write_shards"]
+
+SHARD_BYTES = 300 * 2**20  # compressed, about: the Hub's own order of magnitude
+_ROW_GROUP_BYTES = 32 * 2**20  # in memory: what a reader holds at once
+
+
+class Shard(NamedTuple):
+    """One file, and how many rows it has."""
+
+    path: Path
+    rows: int
+
+
+async def write_shards(
+    folder: Path, split: str, schema: pa.Schema, batches: AsyncIterator[pa.RecordBatch]
+) -> list[Shard]:
+    """Write `{split}-00000-of-0000N.parquet` files; always at least one.
+
+    The same batches give the same bytes: row groups depend on the rows alone, and the file names no time
+    and no machine. Compression runs in a thread beside whatever makes the batches.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    os.makedirs(folder, exist_ok=True)
+    shards: list[Shard] = []
+    writer: pq.ParquetWriter | None = None
+    waiting: list[pa.RecordBatch] = []
+    work: asyncio.Task[None] | None = None
+
+    def start() -> pq.ParquetWriter:
+        path = folder / f"{split}-{len(shards):05d}.parquet"
+        shards.append(Shard(path, 0))
+        return pq.ParquetWriter(path, schema, compression="zstd")
+
+    async def flush() -> None:
+        nonlocal writer, waiting, work
+        if work is not None:
+            await work
+            work = None
+        if writer is not None and shards[-1].path.stat().st_size >= SHARD_BYTES:
+            writer.close()
+            writer = None
+        writer = writer or start()
+        table = pa.Table.from_batches(waiting, schema)
+        shards[-1] = Shard(shards[-1].path, shards[-1].rows + table.num_rows)
+        waiting = []
+        work = asyncio.create_task(asyncio.to_thread(writer.write_table, table))
+
+    try:
+        size = 0
+        async for batch in batches:
+            waiting.append(batch)
+            size += batch.nbytes
+            if size >= _ROW_GROUP_BYTES:
+                await flush()
+                size = 0
+        if waiting or writer is None:
+            await flush()
+        if work is not None:
+            await work
+    finally:
+        if work is not None and not work.done():
+            await asyncio.wait([work])
+        if writer is not None:
+            writer.close()
+    return [_rename(shard, split, len(shards)) for shard in shards]
+
+
+def _rename(shard: Shard, split: str, count: int) -> Shard:
+    number = int(shard.path.stem.rpartition("-")[2])
+    return Shard(shard.path.rename(shard.path.with_name(f"{split}-{number:05d}-of-{count:05d}.parquet")), shard.rows)

@@ -1,0 +1,128 @@
+"""The configurations beside the steered sets: questions, and everyone's solo trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from offtraj.publishing.folder import Config
+from offtraj.question import Question
+from offtraj.solo import Solo, SoloSample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["questions_config", "trajectories_config"]
+
+_BATCH = 64  # rows; a trajectory may have a hundred thousand characters
+
+
+def questions_config(
+    questions: Sequence[Question], solos: Mapping[str, Solo], shared: Mapping[str, Sequence[str]]
+) -> Config:
+    """The usable questions, with everyone's solve rates.
+
+    Args:
+        questions: In their order.
+        solos: By model or guide id.
+        shared: Names of the shared subsets (such as `recoverability`) that a question is in, by its id.
+    """
+    import pyarrow as pa
+    from datasets import Features, List, Value
+
+    rate = {"model": Value("string"), "solved": Value("int32"), "sampled": Value("int32")}
+    schema = Features(
+        {
+            "id": Value("string"),
+            "benchmark": Value("string"),
+            "question": Value("string"),
+            "answer": Value("string"),
+            "shared": List(Value("string")),
+            "solve_rates": List(rate),
+        }
+    ).arrow_schema
+
+    def rates(question: Question) -> list[dict[str, str | int]]:
+        found = ((name, solo.rate(question.id)) for name, solo in solos.items() if question.id in solo.samples)
+        return [{"model": name, "solved": rate.solved, "sampled": rate.sampled} for name, rate in found]
+
+    async def batches() -> AsyncIterator[pa.RecordBatch]:
+        rows = [
+            {
+                "id": question.id,
+                "benchmark": question.benchmark,
+                "question": question.text,
+                "answer": question.gold,
+                "shared": list(shared.get(question.id, ())),
+                "solve_rates": rates(question),
+            }
+            for question in questions
+        ]
+        yield pa.RecordBatch.from_pylist(rows, schema)
+
+    return Config("questions", "test", schema, batches())
+
+
+def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
+    """All solo samples of a model or guide.
+
+    `opening + thinking + closing + answer` is the response, byte for byte; offsets of segments count in
+    `thinking`.
+
+    Args:
+        solo: The samples.
+        benchmarks: The benchmark of each question id.
+    """
+    import pyarrow as pa
+    from datasets import Features, Value
+
+    schema = Features(
+        {
+            "benchmark": Value("string"),
+            "question_id": Value("string"),
+            "sample": Value("int32"),
+            "model": Value("string"),
+            "model_revision": Value("string"),
+            "opening": Value("string"),
+            "thinking": Value("string"),
+            "closing": Value("string"),
+            "answer": Value("string"),
+            "tokens": Value("int32"),
+            "finish_reason": Value("string"),
+            "outcome": Value("string"),
+            "decided_by": Value("string"),
+            "reason": Value("string"),
+        }
+    ).arrow_schema
+    revision = solo.reasoner.revision or solo.identity
+
+    def row(sample: SoloSample) -> dict[str, str | int | None]:
+        trajectory = solo.trajectory(sample)
+        return {
+            "benchmark": benchmarks[sample.question_id],
+            "question_id": sample.question_id,
+            "sample": sample.number,
+            "model": solo.reasoner.id,
+            "model_revision": revision,
+            "opening": trajectory.opening,
+            "thinking": trajectory.thinking,
+            "closing": trajectory.closing,
+            "answer": trajectory.answer,
+            "tokens": len(solo.reasoner.tokens.spans(trajectory.thinking)),
+            "finish_reason": sample.finish_reason,
+            "outcome": sample.verdict.outcome,
+            "decided_by": sample.verdict.decided_by,
+            "reason": sample.verdict.reason,
+        }
+
+    async def batches() -> AsyncIterator[pa.RecordBatch]:
+        rows = []
+        for sample in solo:
+            rows.append(row(sample))
+            if len(rows) == _BATCH:
+                yield pa.RecordBatch.from_pylist(rows, schema)
+                rows = []
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, schema)
+
+    return Config(f"trajectories--{solo.reasoner.id}", "train", schema, batches())
