@@ -1,0 +1,88 @@
+"""The application: its commands, and what becomes of an error.
+
+Everything heavy is imported by the command that needs it, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from offtraj import __version__
+from offtraj.cli.build import build
+from offtraj.cli.report import report
+from offtraj.cli.run import run
+from offtraj.cli.spec import plan, schema, validate
+from offtraj.errors import OfftrajError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="offtraj",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (validate, plan, build, run, report, schema):
+    app.command()(command)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Can a reasoning model think on a trajectory that someone else has touched?
+
+    A spec (YAML) says what to build; `build` makes the steered sets, `run` scores a model on them.
+    Completions and verdicts are kept in a workspace: whatever is interrupted goes on when it is run again.
+    """
+    if debug:
+        os.environ["OFFTRAJ_DEBUG"] = "1"
+    if version:
+        typer.echo(f"offtraj {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and exit with the status that the design gives an outcome."""
+    try:
+        app(standalone_mode=True)
+    except OfftrajError as error:
+        _explain(str(error), error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt as error:
+        _explain("interrupted: run the same command again, and it goes on", error)
+        sys.exit(INTERRUPTED)
+    except ExceptionGroup as group:
+        known = _known(group)
+        if known is None:
+            raise
+        _explain(str(known), group)
+        sys.exit(known.exit_code)
+
+
+def _known(group: BaseExceptionGroup[BaseException]) -> OfftrajError | None:
+    """The error in a group of concurrent ones, if we know it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            error = _known(error) or error
+        if isinstance(error, OfftrajError):
+            return error
+    return None
+
+
+def _explain(message: str, error: BaseException) -> None:
+    if os.environ.get("OFFTRAJ_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    for line in message.splitlines():
+        typer.echo(f"offtraj: {line}", err=True)

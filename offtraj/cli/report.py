@@ -1,0 +1,24 @@
+"""`report`: the scores of runs, computed from their outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["report"]
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)]
+
+
+def report(runs: Runs) -> None:
+    """Print the scores of runs: the paper's Table 1 for all of them, then every cell of each."""
+    from offtraj.cli.console import console
+    from offtraj.run_folder import read_run
+    from offtraj.table import overview, score_table
+
+    scored = [(run.model, run.cells()) for run in map(read_run, runs)]
+    console().print(overview(scored))
+    for name, cells in scored:
+        console().print(score_table(name, cells))

@@ -1,0 +1,108 @@
+"""`run`: a model is scored on steered sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offtraj.cli.options import Tests, Workspace, store_path
+
+if TYPE_CHECKING:
+    from offtraj.publishing import DataFolder
+
+__all__ = ["run"]
+
+OVER_TOLERANCE = 3
+
+Target = Annotated[str, typer.Argument(metavar="SPEC|DIR|REPO[@REV]", help="What to run on.", show_default=False)]
+Model = Annotated[
+    str,
+    typer.Option("--model", metavar="ID|PATH", help="A model of the spec, a folder or a Hub id.", show_default=False),
+]
+BuiltFor = Annotated[
+    str | None,
+    typer.Option("--on", metavar="ID", help="Run on the sets that were built for this model.  [default: its own]"),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME|URL", help="An engine of the spec, `transformers`, or an endpoint's URL."),
+]
+Rows = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", min=1, metavar="N", help="N rows of each set, drawn by hash: for trying.", show_default=False
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Run folder to make.  [default: runs/NAME-VERSION--MODEL]")
+]
+
+
+def run(
+    target: Target,
+    model: Model,
+    built_for: BuiltFor = None,
+    engine: EngineName = None,
+    tests: Tests = None,
+    limit: Rows = None,
+    out: Out = None,
+    workspace: Workspace = Path(".offtraj"),
+) -> None:
+    """Score a model on steered sets; given a spec, build what is missing first."""
+    import asyncio
+
+    from offtraj.cli.console import console, stages
+    from offtraj.run_folder import RunFolder
+    from offtraj.scoring import choose_sets, find_contender, score
+    from offtraj.store import Store
+    from offtraj.table import overview, score_table
+
+    data = _data(target, model, workspace)
+    spec = data.spec.spec
+    contender = find_contender(data.spec, model, engine)
+    name = contender.reasoner.id
+    sets = choose_sets(data, name, built_for=built_for, tests=tests or (), limit=limit)
+    folder = out or Path("runs") / f"{spec.name}-{spec.version}--{name}"
+
+    async def work() -> RunFolder:
+        with stages() as stage, Store(store_path(workspace)) as store:
+            return await score(sets, contender, out=folder, store=store, stage=stage)
+
+    typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
+    done = asyncio.run(work())
+    cells = done.cells()
+    console().print(score_table(name, cells))
+    console().print(overview([(name, cells)]))
+    typer.echo(str(done.path))
+    counts = done.info["outcomes"]
+    total, unscored = sum(counts.values()), counts["unscored"]
+    if total and unscored / total > spec.tolerance:
+        typer.echo(
+            f"offtraj: {unscored} of {total} outcomes are unscored, over the spec's tolerance of "
+            f"{spec.tolerance:.1%}: run the same command again to try them again",
+            err=True,
+        )
+        raise typer.Exit(OVER_TOLERANCE)
+
+
+def _data(target: str, model: str, workspace: Path) -> DataFolder:
+    """The data set to run on; a spec's is built first, from the workspace where it is there already."""
+    from offtraj.cli.build import build_folder, default_folder
+    from offtraj.errors import UsageError
+    from offtraj.publishing import open_folder
+    from offtraj.spec import load_spec
+
+    if not target.endswith((".yaml", ".yml")):
+        return open_folder(target)
+    file = load_spec(target)
+    if model not in [declared.id for declared in file.spec.models]:
+        known = ", ".join(declared.id for declared in file.spec.models)
+        raise UsageError(
+            f"--model {model!r}: {target} has no such model, but {known}: to score another one, `offtraj build {target}` "
+            "and run on the folder"
+        )
+    out = default_folder(file)
+    build_folder(file, out, models=(), tests=(), limit=None, workspace=workspace)
+    return open_folder(str(out))

@@ -1,0 +1,41 @@
+"""`validate`, `plan` and `schema`: what can be said of a spec without running it."""
+
+from __future__ import annotations
+
+import typer
+
+from offtraj.cli.options import Spec
+
+__all__ = ["plan", "schema", "validate"]
+
+
+def validate(spec: Spec) -> None:
+    """Check a spec; every problem is shown with its line and column."""
+    from offtraj.spec import load_spec
+
+    file = load_spec(spec)
+    file.check_paths()
+    tests = [name for name in ("recoverability", "guidability") if getattr(file.spec.tests, name) is not None]
+    typer.echo(
+        f"{spec}: fine: {file.spec.name} {file.spec.version}, {len(file.spec.benchmarks)} benchmarks, "
+        f"{len(file.spec.models)} models, {len(file.spec.guides)} guides, {' and '.join(tests)}"
+    )
+
+
+def plan(spec: Spec) -> None:
+    """Count the cells, rows, requests, tokens and judge calls that a spec asks for, at most."""
+    from offtraj.cli.console import console
+    from offtraj.plan import make_plan
+    from offtraj.spec import load_spec
+    from offtraj.table import plan_table
+
+    console().print(plan_table(make_plan(load_spec(spec))))
+
+
+def schema() -> None:
+    """Print the JSON Schema of a spec, for editors."""
+    import json
+
+    from offtraj.spec import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))

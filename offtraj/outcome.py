@@ -1,0 +1,148 @@
+"""One steered row, what the model made of it, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from offtraj.completion import Completion, Exactness, FinishReason
+from offtraj.errors import DataError
+from offtraj.spec import TestName
+from offtraj.steered_set import SteeredRow
+from offtraj.verify import DecidedBy, OutcomeName, Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Field by field the columns of `outcomes.parquet`: what a report needs, without the data set."""
+
+    row_id: str
+    sample: int
+    test: TestName
+    variant: str
+    subsets: tuple[str, ...]
+    benchmark: str
+    question_id: str
+    built_for: str
+    """The model that the row was made for."""
+    guide: str | None
+    position: float | None
+    ratio: float
+    solved: int
+    sampled: int
+    reveals_answer: bool
+    completion: str | None
+    """What the model wrote after the prefix; none when it could not be had."""
+    finish_reason: FinishReason | None
+    prefix_tokens: int | None
+    """Tokens of the prefix in this model's tokenizer."""
+    prompt_tokens: int | None
+    """Tokens of the whole prompt, prefix included."""
+    tokens: int | None
+    """Tokens of the completion."""
+    exactness: Exactness
+    outcome: OutcomeName
+    decided_by: DecidedBy | None
+    reason: str
+
+
+def outcome_of(
+    row: SteeredRow,
+    sample: int,
+    completion: Completion | None,
+    verdict: Verdict,
+    *,
+    exactness: Exactness,
+    prefix_tokens: int | None,
+) -> Outcome:
+    """Put an outcome together."""
+    return Outcome(
+        row_id=row.id,
+        sample=sample,
+        test=row.test,
+        variant=row.variant,
+        subsets=row.subsets,
+        benchmark=row.benchmark,
+        question_id=row.question_id,
+        built_for=row.model,
+        guide=row.guide,
+        position=row.position,
+        ratio=row.ratio,
+        solved=row.solved,
+        sampled=row.sampled,
+        reveals_answer=row.reveals_answer,
+        completion=None if completion is None else completion.text,
+        finish_reason=None if completion is None else completion.finish_reason,
+        prefix_tokens=prefix_tokens,
+        prompt_tokens=None if completion is None else completion.prompt_tokens,
+        tokens=None if completion is None else completion.tokens,
+        exactness=exactness,
+        outcome=verdict.outcome,
+        decided_by=verdict.decided_by,
+        reason=verdict.reason,
+    )
+
+
+def outcome_schema() -> pa.Schema:
+    """Arrow schema of `outcomes.parquet`."""
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = {
+        "sample": pa.int32(),
+        "subsets": pa.list_(pa.string()),
+        "position": pa.float32(),
+        "ratio": pa.float32(),
+        "solved": pa.int32(),
+        "sampled": pa.int32(),
+        "reveals_answer": pa.bool_(),
+        "prefix_tokens": pa.int32(),
+        "prompt_tokens": pa.int32(),
+        "tokens": pa.int32(),
+    }
+    return pa.schema([(field.name, kinds.get(field.name, pa.string())) for field in fields(Outcome)])
+
+
+def outcomes_to_batch(outcomes: Sequence[Outcome], schema: pa.Schema) -> pa.RecordBatch:
+    """The outcomes as one Arrow batch."""
+    import pyarrow as pa
+
+    columns = [pa.array([getattr(o, field.name) for o in outcomes], field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
+    """The outcomes of a run, in order, a few hundred in memory at once.
+
+    Args:
+        path: `outcomes.parquet`.
+        texts: Read the completions, too; without them `completion` is none.
+
+    Raises:
+        DataError: for a file that is none of ours.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [field.name for field in fields(Outcome) if texts or field.name != "completion"]
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256, columns=names):
+                for values in batch.to_pylist():
+                    yield _outcome(values)
+    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no outcomes that this version reads: {error}") from error
+
+
+def _outcome(values: dict[str, Any]) -> Outcome:
+    values.setdefault("completion", None)
+    values["subsets"] = tuple(values["subsets"])
+    for name in ("position", "ratio"):  # stored as float32: 0.2 comes back as 0.20000000298
+        values[name] = None if values[name] is None else round(values[name], 6)
+    return Outcome(**values)

@@ -1,0 +1,128 @@
+"""A run's folder: outcomes, scores and provenance, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from offtraj.atomic import new_folder
+from offtraj.digest import file_sha256
+from offtraj.errors import DataError, OutputError
+from offtraj.outcome import Outcome, outcome_schema, outcomes_to_batch, read_outcomes
+from offtraj.scores import Cell, summarise
+
+__all__ = ["RunFolder", "check_run_target", "read_run", "write_run"]
+
+RUN, OUTCOMES, SCORES = "run.json", "outcomes.parquet", "scores.json"
+_ROW_GROUP = 256  # outcomes
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run, read back: provenance and where its outcomes are."""
+
+    path: Path
+    info: Mapping[str, Any]
+    """`run.json`."""
+
+    @property
+    def model(self) -> str:
+        """The model's id."""
+        return str(self.info["model"]["id"])
+
+    def cells(self) -> list[Cell]:
+        """The scores, computed from the outcomes."""
+        return summarise(read_outcomes(self.path / OUTCOMES, texts=False))
+
+
+async def write_run(out: Path, info: Mapping[str, Any], outcomes: AsyncIterator[Outcome]) -> RunFolder:
+    """Write a run's folder; outcomes are streamed.
+
+    A run of the same outcomes as the folder holds already changes nothing, so that running again gives
+    the same bytes.
+
+    Args:
+        out: The folder.
+        info: `run.json`, to which counts are added.
+        outcomes: In the order in which they are written.
+
+    Raises:
+        OutputError: when `out` holds something else, the disk is full, or it cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    check_run_target(out)
+    schema = outcome_schema()
+    try:
+        with new_folder(out) as folder:
+            counts: dict[str, int] = {"correct": 0, "incorrect": 0, "unscored": 0}
+            exactness: dict[str, int] = {}
+            with pq.ParquetWriter(folder / OUTCOMES, schema, compression="zstd") as writer:
+                waiting: list[Outcome] = []
+                async for outcome in outcomes:
+                    counts[outcome.outcome] += 1
+                    exactness[outcome.exactness] = exactness.get(outcome.exactness, 0) + 1
+                    waiting.append(outcome)
+                    if len(waiting) == _ROW_GROUP:
+                        writer.write_batch(outcomes_to_batch(waiting, schema))
+                        waiting = []
+                if waiting or not any(counts.values()):
+                    writer.write_batch(outcomes_to_batch(waiting, schema))
+            cells = summarise(read_outcomes(folder / OUTCOMES, texts=False))
+            _write_json(folder / SCORES, {"scores": [asdict(cell) for cell in cells]})
+            _write_json(folder / RUN, {**info, "exactness": exactness, "outcomes": counts})
+            if _same(folder, out):
+                raise _Unchanged  # noqa: TRY301 - what was written is thrown away by it
+    except _Unchanged:
+        pass
+    return read_run(out)
+
+
+def check_run_target(out: Path) -> None:
+    """See that a run may be written to `out`, before anything is generated for it.
+
+    Raises:
+        OutputError: when it holds anything but a run.
+    """
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / RUN).is_file())):
+        raise OutputError(f"{out}: exists, and is no run folder: choose another --out")
+
+
+def read_run(path: Path) -> RunFolder:
+    """Open a run's folder.
+
+    Raises:
+        DataError: when it is none.
+    """
+    try:
+        info = json.loads((path / RUN).read_text(encoding="utf-8"))
+        return RunFolder(path, dict(info))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no run folder: it has no {RUN}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path / RUN}: cannot be read: {error}") from error
+
+
+class _Unchanged(Exception):
+    """What was just written is what is there already."""
+
+
+def _same(new: Path, old: Path) -> bool:
+    """Whether both hold the same outcomes of the same run, whatever time it took."""
+    if not all((old / name).is_file() for name in (RUN, OUTCOMES, SCORES)):
+        return False
+    try:
+        infos = [json.loads((folder / RUN).read_text(encoding="utf-8")) for folder in (new, old)]
+    except (OSError, ValueError):
+        return False
+    for info in infos:
+        info.pop("timing", None)
+    digests = [[file_sha256(folder / name) for name in (OUTCOMES, SCORES)] for folder in (new, old)]
+    return infos[0] == infos[1] and digests[0] == digests[1]
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="")

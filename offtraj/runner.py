@@ -1,0 +1,166 @@
+"""Scoring a model on steered rows: what it writes after each prefix, graded as it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from offtraj.completion import Completion, Failure, Request, SamplingParams
+from offtraj.errors import EngineError, UsageError
+from offtraj.outcome import Outcome, outcome_of
+from offtraj.progress import Advance, unseen
+from offtraj.prompt import Prompt, fill_template
+from offtraj.reasoner import Reasoner
+from offtraj.sampling import Engine, sample
+from offtraj.sampling.sampler import request_key
+from offtraj.spec import TestName
+from offtraj.steered_set import SteeredRow
+from offtraj.store import Store
+from offtraj.trajectory import THINK, Delimiters, continued_answer
+from offtraj.verify import Grader, Verdict
+
+__all__ = ["Runner"]
+
+T = TypeVar("T")
+_CHUNK = 64  # rows whose prompts are rendered, or whose outcomes are put together, at once
+_GRADING = 256  # verdicts that are waited for at once
+
+
+class _Asked(NamedTuple):
+    """A row and its request."""
+
+    row: SteeredRow
+    request: Request
+
+
+@dataclass
+class Runner:
+    """One model on steered rows. First `generate`, then `outcomes`, over the same rows.
+
+    What was generated is in the store, whatever happens afterwards; `outcomes` reads it from there, in the
+    rows' order. Memory does not grow with the rows, except by the failures.
+    """
+
+    reasoner: Reasoner
+    engine: Engine
+    store: Store
+    grader: Grader
+    template: str
+    params: SamplingParams
+    samples: Mapping[TestName, int]
+    """Completions for each row of a test."""
+    generated: int = 0
+    """Completions that were not in the store before."""
+    _failures: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    async def generate(self, rows: Iterable[SteeredRow], advance: Advance = unseen) -> None:
+        """Sample what the store lacks; completions are graded while others are being generated.
+
+        Raises:
+            EngineError: when the engine gives up, or a prompt is not the one that was published.
+            UsageError: when the rows do not fit the model.
+        """
+
+        def requests() -> Iterator[Request]:
+            for asked in self._asked(rows):
+                if self._unfit(asked.row):
+                    advance(len(asked.request.samples))
+                    continue
+                yield asked.request
+
+        slots = asyncio.Semaphore(_GRADING)
+        async with asyncio.TaskGroup() as grading:
+
+            async def grade(row: SteeredRow, completion: Completion) -> None:
+                try:
+                    await self._verdict(row, completion)
+                finally:
+                    slots.release()
+
+            async for reply in sample(requests(), self.engine, self.store, stored=advance):
+                advance(1)
+                row = reply.request.context
+                assert isinstance(row, SteeredRow)
+                if isinstance(reply.result, Failure):
+                    self._failures[row.id, reply.sample] = reply.result.message
+                else:
+                    self.generated += 1
+                    await slots.acquire()
+                    grading.create_task(grade(row, reply.result))
+
+    async def outcomes(self, rows: Iterable[SteeredRow]) -> AsyncIterator[Outcome]:
+        """An outcome for each sample of each row, in order; what could not be had is unscored."""
+        for chunk in _chunks(self._asked(rows), _CHUNK):
+            made = await asyncio.gather(
+                *(self._outcome(asked, number) for asked in chunk for number in asked.request.samples)
+            )
+            for outcome in made:
+                yield outcome
+
+    def _asked(self, rows: Iterable[SteeredRow]) -> Iterator[_Asked]:
+        for chunk in _chunks(iter(rows), _CHUNK):
+            for row, prompt in zip(chunk, self._prompts(chunk), strict=True):
+                key = request_key(self.engine.identity, row.id, prompt, self.params)
+                numbers = tuple(range(self.samples[row.test]))
+                yield _Asked(row, Request(key, row.id, prompt, numbers, self.params, row))
+
+    def _prompts(self, rows: Sequence[SteeredRow]) -> Sequence[Prompt | None]:
+        if self.reasoner.format is None:
+            return [None] * len(rows)
+        pairs = [(fill_template(self.template, row.question), row.prefix) for row in rows]
+        prompts = self.reasoner.format.steered(pairs)
+        for row, prompt in zip(rows, prompts, strict=True):
+            published = row.prompt_sha256 if row.model_revision == self.reasoner.revision else None
+            if published is not None and published != prompt.sha256:
+                raise EngineError(
+                    f"row {row.id}: the prompt's ids hash to {prompt.sha256}, published was {published}: the tokenizer, "
+                    "the chat template, `think` or `prompt` differs from the one that the set was built with"
+                )
+        return prompts
+
+    @property
+    def _delimiters(self) -> Delimiters:
+        return self.reasoner.delimiters or THINK
+
+    def _unfit(self, row: SteeredRow) -> str | None:
+        """Why the row cannot be put to this model: its prefix would end the thinking."""
+        close = self._delimiters.close
+        if row.variant == "answer-forcing":
+            if not row.prefix.endswith(close):
+                raise UsageError(
+                    f"row {row.id} forces an answer with {row.segments[-1].text!r}, and {self.reasoner.id!r} ends its "
+                    f"thinking with {close!r}: build a set for this model"
+                )
+            return None
+        return f"not_sampled: the prefix holds {close!r}" if close and close in row.prefix else None
+
+    async def _outcome(self, asked: _Asked, number: int) -> Outcome:
+        row, request = asked
+        completion = self.store.completion(request.key, number)
+        unfit = self._unfit(row)
+        if completion is not None and unfit is None:
+            verdict = await self._verdict(row, completion)
+        else:
+            why = unfit or f"not_sampled: {self._failures.get((row.id, number), 'no reply')}"
+            completion, verdict = None, Verdict("unscored", None, why)
+        return outcome_of(
+            row,
+            number,
+            completion,
+            verdict,
+            exactness=self.engine.exactness,
+            prefix_tokens=None if request.prompt is None else request.prompt.prefix_tokens,
+        )
+
+    async def _verdict(self, row: SteeredRow, completion: Completion) -> Verdict:
+        forced = row.variant == "answer-forcing"
+        text = continued_answer(completion.text, self._delimiters, closed=forced)
+        return await self.grader.grade(row.answer, text, completion.finish_reason)
+
+
+def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while chunk := list(islice(items, size)):
+        yield chunk

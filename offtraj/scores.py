@@ -1,0 +1,188 @@
+"""From outcomes to scores: pure functions, with intervals that know which outcomes share a question."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offtraj.outcome import Outcome
+from offtraj.spec import TestName
+
+__all__ = ["Cell", "Interval", "clustered_interval", "summarise"]
+
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval, as shares."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The score of one group of outcomes. Shares, not percent."""
+
+    test: TestName
+    variant: str
+    subset: str
+    guide: str | None
+    """None over all guides, and in recoverability."""
+    position: float | None
+    """None over all positions, and in guidability."""
+    ratio: float | None
+    """None over all ratios."""
+    n: int
+    """Outcomes with a verdict; unscored ones are not among them."""
+    questions: int
+    """How many questions they stand on."""
+    score: float | None
+    """Share of correct ones; over several positions or ratios the mean of their shares (paper, Table 1).
+    None without any."""
+    interval: Interval | None
+    """By bootstrap over questions; none for fewer than two."""
+    truncated: int
+    no_answer: int
+    unscored: int
+    revealed: int
+    """Outcomes whose steer gives the gold answer away."""
+    by_rule: int
+    by_judge: int
+
+
+def summarise(outcomes: Iterable[Outcome]) -> list[Cell]:
+    """One cell for each test, variant, subset, guide and position or ratio, and their averages.
+
+    Memory grows with the number of outcomes, by a few words each, and not with their texts.
+    """
+    groups: dict[tuple[TestName, str, str, str | None], list[_Point]] = defaultdict(list)
+    for outcome in outcomes:
+        point = _Point.of(outcome)
+        for subset in outcome.subsets:
+            groups[outcome.test, outcome.variant, subset, None].append(point)
+            if outcome.guide is not None:
+                groups[outcome.test, outcome.variant, subset, outcome.guide].append(point)
+    ordered = sorted(groups, key=lambda key: (_TESTS.index(key[0]), _variant_order(key[1]), *key[1:3], key[3] or ""))
+    return [cell for key in ordered for cell in _cells(*key, groups[key])]
+
+
+def clustered_interval(correct: NDArray[np.int64], total: NDArray[np.int64], *, level: float = 0.95) -> Interval | None:
+    """Interval of a mean of shares, by bootstrap over clusters.
+
+    Args:
+        correct: Correct outcomes of each cluster (row) in each stratum (column).
+        total: All outcomes of each cluster in each stratum. The statistic is the mean over strata of
+            sum(correct) / sum(total); strata that a resample leaves empty do not count in it.
+        level: Confidence.
+
+    Returns:
+        None for fewer than two clusters. Where all clusters agree the bootstrap has nothing to resample;
+        the interval is then Wilson's, with clusters for observations.
+    """
+    from scipy import stats
+
+    clusters = len(total)
+    if clusters < 2:
+        return None
+    shares = correct.sum(axis=1) / total.sum(axis=1)
+    if np.all(shares == shares[0]) and shares[0] in (0.0, 1.0):
+        wilson = stats.binomtest(int(shares[0]) * clusters, clusters).proportion_ci(level, method="wilson")
+        return Interval(float(wilson.low), float(wilson.high))
+
+    def statistic(index: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:  # noqa: ARG001 - scipy's signature
+        right, of = correct[index].sum(axis=-2), total[index].sum(axis=-2)  # over the clusters drawn
+        strata = np.divide(right, of, out=np.full(right.shape, np.nan), where=of > 0)
+        return np.nanmean(strata, axis=-1)  # type: ignore[no-any-return]
+
+    result = stats.bootstrap(
+        (np.arange(clusters),),
+        statistic,
+        n_resamples=_RESAMPLES,
+        batch=max(1, 2_000_000 // max(1, correct.size)),
+        confidence_level=level,
+        method="percentile",
+        vectorized=True,
+        axis=-1,
+        rng=np.random.default_rng(0),
+    )
+    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """What of an outcome a score is made of."""
+
+    question: str
+    at: float
+    """Its position, or its ratio in guidability."""
+    verdict: str
+    reason: str
+    decided_by: str | None
+    revealed: bool
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> _Point:
+        at = outcome.ratio if outcome.position is None else outcome.position
+        return cls(
+            f"{outcome.benchmark}\0{outcome.question_id}",
+            at,
+            outcome.outcome,
+            outcome.reason,
+            outcome.decided_by,
+            outcome.reveals_answer,
+        )
+
+
+def _variant_order(variant: str) -> int:
+    return 0 if variant == "default" else 1
+
+
+def _cells(test: TestName, variant: str, subset: str, guide: str | None, points: Sequence[_Point]) -> Iterator[Cell]:
+    places = sorted({point.at for point in points})
+    for place in [None, *places]:
+        inside = [point for point in points if place is None or point.at == place]
+        scored = [point for point in inside if point.verdict != "unscored"]
+        score, interval = _score(scored)
+        reasons = Counter(point.reason for point in scored if point.verdict == "incorrect")
+        deciders = Counter(point.decided_by for point in scored)
+        yield Cell(
+            test=test,
+            variant=variant,
+            subset=subset,
+            guide=guide,
+            position=place if test == "recoverability" else None,
+            ratio=place if test == "guidability" else None,
+            n=len(scored),
+            questions=len({point.question for point in scored}),
+            score=score,
+            interval=interval,
+            truncated=reasons["truncated"],
+            no_answer=reasons["no_answer"],
+            unscored=len(inside) - len(scored),
+            revealed=sum(point.revealed for point in scored),
+            by_rule=deciders["rule"],
+            by_judge=deciders["judge"],
+        )
+
+
+def _score(points: Sequence[_Point]) -> tuple[float | None, Interval | None]:
+    if not points:
+        return None, None
+    questions = {name: at for at, name in enumerate(sorted({point.question for point in points}))}
+    places = {place: at for at, place in enumerate(sorted({point.at for point in points}))}
+    correct = np.zeros((len(questions), len(places)), dtype=np.int64)
+    total = np.zeros_like(correct)
+    for point in points:
+        at = questions[point.question], places[point.at]
+        total[at] += 1
+        correct[at] += point.verdict == "correct"
+    return float(np.mean(correct.sum(axis=0) / total.sum(axis=0))), clustered_interval(correct, total)

@@ -1,0 +1,212 @@
+"""A model, an engine and a data set become a run: finding the three, and bringing them together."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from offtraj import __version__
+from offtraj.completion import SamplingParams
+from offtraj.errors import UsageError
+from offtraj.progress import Stage, quiet
+from offtraj.prompt import question_template
+from offtraj.publishing import DataFolder
+from offtraj.reasoner import Reasoner, load_reasoner, reasoner_at
+from offtraj.run_folder import RunFolder, check_run_target, write_run
+from offtraj.runner import Runner
+from offtraj.sampling import Engine, open_engine
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
+from offtraj.steered_set import SteeredRow, read_rows
+from offtraj.store import Store
+from offtraj.verify import Grader, RuleVerifier
+
+__all__ = ["Contender", "Sets", "choose_sets", "find_contender", "score"]
+
+_PACKAGES = ("math-verify", "openai", "tokenizers", "torch", "transformers")
+_KEY = "OPENAI_API_KEY"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """The model that is scored, with its engine's declaration."""
+
+    reasoner: Reasoner
+    engine: EngineSpec
+    declared: ModelSpec | None
+    """Its entry in the spec, if it has one."""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The rows that a model is scored on."""
+
+    data: DataFolder
+    configs: tuple[str, ...]
+    limit: int | None
+    """At most so many rows of each configuration: those whose ids, which are hashes, are least."""
+
+    def counts(self) -> dict[TestName, int]:
+        """Rows of each test."""
+        counts: dict[TestName, int] = {}
+        for config in self.configs:
+            rows = sum(entry.rows for entry in self.data.manifest.files if entry.config == config)
+            test: TestName = "recoverability" if config.startswith("recoverability") else "guidability"
+            counts[test] = counts.get(test, 0) + (rows if self.limit is None else min(rows, self.limit))
+        return counts
+
+    def rows(self) -> Iterator[SteeredRow]:
+        """The rows, configuration by configuration, in their order."""
+        for config in self.configs:
+            files = self.data.files(config)
+            if self.limit is None:
+                yield from read_rows(files)
+            else:
+                chosen = frozenset(heapq.nsmallest(self.limit, (row.id for row in read_rows(files))))
+                yield from (row for row in read_rows(files) if row.id in chosen)
+
+
+def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
+    """The model to score, by its id in the spec, or as a folder or Hub id; and what is to run it.
+
+    Args:
+        file: The spec of the data set.
+        model: An id of the spec, a folder, or `ORG/NAME[@REVISION]`.
+        engine: A name of the spec, `transformers`, or an endpoint's URL; by default what the spec says of
+            the model, and `transformers` for a model that it does not know.
+
+    Raises:
+        UsageError: for an unknown engine, or a recorded model, which cannot go on.
+        EngineError: for a model that cannot be found or read.
+    """
+    declared = None if Path(model).is_dir() else file.spec.reasoner(model)
+    if declared is None:
+        path, _, revision = (model, "", "") if Path(model).is_dir() else model.partition("@")
+        if not Path(path).is_dir() and path.count("/") != 1:
+            known = ", ".join(one.id for one in file.spec.reasoners)
+            raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
+        spec = _engine(file.spec, engine or "transformers")
+        return Contender(reasoner_at(path, revision=revision or None), spec, None)
+    spec = _engine(file.spec, engine or declared.engine)
+    if isinstance(spec, RecordedSpec) and engine is None:
+        raise UsageError(
+            f"--model {model!r}: is a recording, which cannot go on from a prefix: give a folder or Hub id, and "
+            f"`--on {model}` for the sets that were built for it"
+        )
+    return Contender(load_reasoner(file, declared), spec, declared)
+
+
+def choose_sets(
+    data: DataFolder, model: str, *, built_for: str | None, tests: Sequence[str], limit: int | None
+) -> Sets:
+    """The configurations to run: those built for `built_for`, or for the model itself.
+
+    Raises:
+        UsageError: when there are none, or several models' and no choice.
+    """
+    steered = [c for c in dict.fromkeys(e.config for e in data.manifest.files) if c.partition("--")[0] in _TESTS]
+    models = list(dict.fromkeys(config.partition("--")[2] for config in steered))
+    owner = built_for or (model if model in models else models[0] if len(models) == 1 else None)
+    if owner is None:
+        raise UsageError(f"{data.path}: nothing was built for {model!r}: choose with --on one of {', '.join(models)}")
+    unknown = [test for test in tests if test not in _TESTS]
+    if unknown:
+        raise UsageError(f"--test {unknown[0]!r}: expected one of {', '.join(_TESTS)}")
+    configs = [c for c in steered if c.partition("--")[2] == owner and (not tests or c.partition("--")[0] in tests)]
+    if not configs:
+        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {', '.join(steered)}")
+    return Sets(data, tuple(configs), limit)
+
+
+async def score(
+    sets: Sets,
+    contender: Contender,
+    *,
+    out: Path,
+    store: Store,
+    stage: Stage = quiet,
+) -> RunFolder:
+    """Run the model on the rows, and write the run's folder.
+
+    Raises:
+        OfftrajError: as the engine, the store and `write_run` do.
+    """
+    check_run_target(out)
+    file, reasoner = sets.data.spec, contender.reasoner
+    engine = open_engine(contender.engine, reasoner, file=file, model=contender.declared)
+    verifier = RuleVerifier()
+    runner = Runner(
+        reasoner=reasoner,
+        engine=engine,
+        store=store,
+        grader=Grader(verifier, store),
+        template=question_template(file.spec.domain, file.spec.prompt),
+        params=_params(file.spec),
+        samples=_samples(file.spec),
+    )
+    try:
+        wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
+        started = time.monotonic()
+        await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
+        info = _info(sets, contender, engine, verifier)
+        info["timing"] = {"seconds": round(time.monotonic() - started, 1), "generated": runner.generated}
+        return await write_run(out, info, runner.outcomes(sets.rows()))
+    finally:
+        await engine.close()
+        await verifier.close()
+
+
+_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
+
+
+def _engine(spec: Spec, name: str) -> EngineSpec:
+    if name in spec.engines:
+        return spec.engines[name]
+    if name == "transformers":
+        return TransformersSpec(kind="transformers")
+    if name.startswith(("http://", "https://")):
+        return OpenAISpec(kind="openai", base_url=name, api_key_env=_KEY if os.environ.get(_KEY) else None)
+    known = ", ".join([*spec.engines, "transformers", "an http:// or https:// URL"])
+    raise UsageError(f"--engine {name!r}: expected one of {known}")
+
+
+def _params(spec: Spec) -> SamplingParams:
+    sampling = spec.sampling
+    return SamplingParams(sampling.temperature, sampling.top_p, sampling.max_tokens, spec.seed)
+
+
+def _samples(spec: Spec) -> Mapping[TestName, int]:
+    declared = {test: getattr(spec.tests, test) for test in _TESTS}
+    return {test: 1 if one is None else one.samples for test, one in declared.items()}
+
+
+def _info(sets: Sets, contender: Contender, engine: Engine, verifier: RuleVerifier) -> dict[str, Any]:
+    manifest, reasoner = sets.data.manifest, contender.reasoner
+    return {
+        "offtraj": __version__,
+        "data": {
+            "name": manifest.name,
+            "version": manifest.version,
+            "spec_sha256": manifest.spec_sha256,
+            "revision": sets.data.revision,
+            "configs": list(sets.configs),
+            "limit": sets.limit,
+        },
+        "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
+        "engine": {"kind": contender.engine.kind, "identity": engine.identity},
+        "sampling": sets.data.spec.spec.sampling.model_dump(),
+        "verifier": verifier.version,
+        "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
