@@ -141,7 +141,7 @@ def rows_to_batch(rows: Sequence[SteeredRow], schema: pa.Schema) -> pa.RecordBat
     """The rows as one Arrow batch, column by column: several times as fast as row by row."""
     import pyarrow as pa
 
-    def column(name: str) -> pa.Array[Any]:
+    def column(name: str) -> Any:
         kind = schema.field(name).type
         if name != "segments":
             return pa.array([getattr(row, name) for row in rows], kind)
@@ -151,8 +151,7 @@ def rows_to_batch(rows: Sequence[SteeredRow], schema: pa.Schema) -> pa.RecordBat
         for row in rows:
             offsets.append(offsets[-1] + len(row.segments))
         struct = pa.StructArray.from_arrays(members, fields=list(kind.value_type))
-        lists: pa.Array[Any] = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct, type=kind)
-        return lists
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct, type=kind)
 
     return pa.RecordBatch.from_arrays([column(name) for name in schema.names], schema=schema)
 

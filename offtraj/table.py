@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from offtraj.plan import Plan
 from offtraj.publishing import Manifest
 from offtraj.scores import Cell
+from offtraj.spec import TestName
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["counts_table", "overview", "plan_table", "score_table"]
+__all__ = ["counts_table", "overview", "plan_table", "score_tables"]
 
 
 def overview(runs: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
@@ -23,7 +24,7 @@ def overview(runs: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
     """
     from rich.table import Table
 
-    table = Table(title="Average over positions and ratios, default variants, in percent", title_justify="left")
+    table = Table(title="Average over positions or ratios, default variant, in percent (95 %)", **_style())
     table.add_column("model")
     columns = [(test, subset) for test in ("recoverability", "guidability") for subset in ("shared", "individual")]
     for test, subset in columns:
@@ -38,36 +39,70 @@ def overview(runs: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
     return table
 
 
-def score_table(name: str, cells: Sequence[Cell]) -> Table:
-    """Every cell of one run."""
+def score_tables(name: str, cells: Sequence[Cell]) -> list[Table]:
+    """The scores of one run: a table for each test, a row for each variant, subset and guide.
+
+    Scores are in percent, by position or ratio, then their average with its 95 % interval.
+    """
+    return [_score_table(name, test, [cell for cell in cells if cell.test == test]) for test in _tests(cells)]
+
+
+def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
     from rich.table import Table
 
-    table = Table(title=f"{name}: scores in percent, 95 % intervals over questions", title_justify="left")
-    for header in ("test", "variant", "subset", "guide", "at"):
-        table.add_column(header)
-    headers = ("n", "questions", "score", "interval", "truncated", "no answer", "unscored", "revealed", "rule", "judge")
-    for header in headers:
+    axis = "position" if test == "recoverability" else "ratio"
+    table = Table(title=f"{name}: {test} by {axis}, in percent", **_style())
+    table.add_column("variant")
+    table.add_column("subset")
+    if test == "guidability":
+        table.add_column("guide")
+    places = sorted({place for cell in cells if (place := _place(cell)) is not None})
+    for header in (*(f"{place:.0%}" for place in places), "average", "95 %", *_COUNTS):
         table.add_column(header, justify="right")
-    last = None
+    rows: dict[tuple[str, str, str | None], dict[float | None, Cell]] = {}
     for cell in cells:
-        group = (cell.test, cell.variant, cell.subset, cell.guide)
-        if last is not None and group != last:
-            table.add_section()
-        last = group
-        place = cell.position if cell.position is not None else cell.ratio
+        rows.setdefault((cell.variant, cell.subset, cell.guide), {})[_place(cell)] = cell
+    for (variant, subset, guide), row in rows.items():
+        whole = row[None]
         table.add_row(
-            cell.test,
-            cell.variant,
-            cell.subset,
-            cell.guide or ("all" if cell.test == "guidability" else ""),
-            "average" if place is None else f"{place:.0%}",
-            str(cell.n),
-            str(cell.questions),
-            "–" if cell.score is None else f"{100 * cell.score:.1f}",
-            "–" if cell.interval is None else f"{100 * cell.interval.low:.1f}–{100 * cell.interval.high:.1f}",
-            *map(str, (cell.truncated, cell.no_answer, cell.unscored, cell.revealed, cell.by_rule, cell.by_judge)),
+            variant,
+            subset,
+            *([guide or "all"] if test == "guidability" else []),
+            *(_percent(row[place].score) if place in row else "–" for place in places),
+            _percent(whole.score),
+            _interval(whole),
+            *(str(figure) for figure in _figures(whole)),
         )
     return table
+
+
+_COUNTS = ("n", "questions", "truncated", "no answer", "unscored", "revealed", "by judge")
+
+
+def _figures(cell: Cell) -> tuple[int, ...]:
+    return (cell.n, cell.questions, cell.truncated, cell.no_answer, cell.unscored, cell.revealed, cell.by_judge)
+
+
+def _place(cell: Cell) -> float | None:
+    return cell.ratio if cell.position is None else cell.position
+
+
+def _tests(cells: Sequence[Cell]) -> list[TestName]:
+    return list(dict.fromkeys(cell.test for cell in cells))
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _interval(cell: Cell) -> str:
+    return "–" if cell.interval is None else f"{100 * cell.interval.low:.1f}–{100 * cell.interval.high:.1f}"
+
+
+def _style() -> dict[str, Any]:
+    from rich import box
+
+    return {"box": box.SIMPLE_HEAD, "title_justify": "left", "pad_edge": False}
 
 
 def plan_table(plan: Plan) -> Table:
@@ -75,7 +110,7 @@ def plan_table(plan: Plan) -> Table:
     from rich.table import Table
 
     sizes = ", ".join(f"{name} {count:,}" for name, count in plan.questions.items())
-    table = Table(title=f"At most; questions: {sizes}", title_justify="left", show_footer=True)
+    table = Table(title=f"At most; questions: {sizes}", show_footer=True, **_style())
     table.add_column("step", footer="total")
     table.add_column("model")
     for name in ("cells", "rows", "requests", "completions", "tokens", "judge_calls"):
@@ -95,7 +130,7 @@ def counts_table(manifest: Manifest) -> Table:
     """What a build kept and dropped."""
     from rich.table import Table
 
-    table = Table(title="Kept and dropped", title_justify="left")
+    table = Table(title="Kept and dropped", **_style())
     for header in ("test", "model", "variant", "subset", "of"):
         table.add_column(header)
     table.add_column("kept", justify="right")
@@ -110,5 +145,4 @@ def counts_table(manifest: Manifest) -> Table:
 def _score(cell: Cell | None) -> str:
     if cell is None or cell.score is None:
         return "–"
-    interval = "" if cell.interval is None else f" ({100 * cell.interval.low:.1f}–{100 * cell.interval.high:.1f})"
-    return f"{100 * cell.score:.1f}{interval}"
+    return f"{_percent(cell.score)} ({_interval(cell)})"

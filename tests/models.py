@@ -59,7 +59,7 @@ def make_tokenizer(template: Template) -> Any:
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
     end = "<|end|>" if template == "r1" else "<|im_end|>"
-    fast = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=end,
         pad_token=end,
@@ -67,7 +67,6 @@ def make_tokenizer(template: Template) -> Any:
         extra_special_tokens=special,
         chat_template=TEMPLATES[template],
     )
-    return fast
 
 
 def make_model(folder: Path, template: Template = "qwen3", *, context: int = 2048, seed: int = 0) -> Path:

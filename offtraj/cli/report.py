@@ -16,9 +16,9 @@ def report(runs: Runs) -> None:
     """Print the scores of runs: the paper's Table 1 for all of them, then every cell of each."""
     from offtraj.cli.console import console
     from offtraj.run_folder import read_run
-    from offtraj.table import overview, score_table
+    from offtraj.table import overview, score_tables
 
     scored = [(run.model, run.cells()) for run in map(read_run, runs)]
     console().print(overview(scored))
     for name, cells in scored:
-        console().print(score_table(name, cells))
+        console().print(*score_tables(name, cells))

@@ -57,7 +57,7 @@ def run(
     from offtraj.run_folder import RunFolder
     from offtraj.scoring import choose_sets, find_contender, score
     from offtraj.store import Store
-    from offtraj.table import overview, score_table
+    from offtraj.table import overview, score_tables
 
     data = _data(target, model, workspace)
     spec = data.spec.spec
@@ -73,7 +73,7 @@ def run(
     typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
     done = asyncio.run(work())
     cells = done.cells()
-    console().print(score_table(name, cells))
+    console().print(*score_tables(name, cells))
     console().print(overview([(name, cells)]))
     typer.echo(str(done.path))
     counts = done.info["outcomes"]
@@ -91,7 +91,7 @@ def _data(target: str, model: str, workspace: Path) -> DataFolder:
     """The data set to run on; a spec's is built first, from the workspace where it is there already."""
     from offtraj.cli.build import build_folder, default_folder
     from offtraj.errors import UsageError
-    from offtraj.publishing import open_folder
+    from offtraj.publishing import MANIFEST, open_folder
     from offtraj.spec import load_spec
 
     if not target.endswith((".yaml", ".yml")):
@@ -104,5 +104,9 @@ def _data(target: str, model: str, workspace: Path) -> DataFolder:
             "and run on the folder"
         )
     out = default_folder(file)
+    if (out / MANIFEST).is_file():
+        there = open_folder(str(out))
+        if there.manifest.spec_sha256 == file.digest and there.manifest.limit is None and there.has(model):
+            return there
     build_folder(file, out, models=(), tests=(), limit=None, workspace=workspace)
     return open_folder(str(out))

@@ -2,10 +2,11 @@
 
 from offtraj.publishing.card import render_card
 from offtraj.publishing.folder import Config, DataFolder, check_target, open_folder, write_folder
-from offtraj.publishing.manifest import Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
+from offtraj.publishing.manifest import MANIFEST, Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
 from offtraj.publishing.tables import questions_config, trajectories_config
 
 __all__ = [
+    "MANIFEST",
     "Config",
     "Count",
     "DataFolder",

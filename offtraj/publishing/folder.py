@@ -122,6 +122,13 @@ class DataFolder:
     revision: str | None
     """Commit on the Hub; none for a folder."""
 
+    def has(self, model: str) -> bool:
+        """Whether steered sets were built for the model."""
+        return any(
+            entry.config.endswith(f"--{model}") and not entry.config.startswith("trajectories--")
+            for entry in self.manifest.files
+        )
+
     def files(self, config: str) -> list[Path]:
         """The configuration's files, in order.
 

@@ -203,7 +203,9 @@ class _Loaded(NamedTuple):
 def _load(reasoner: Reasoner, dtype: str, device: str) -> _Loaded:
     torch = import_extra("torch", extra="local", purpose=_PURPOSE)
     from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # our own says more
     assert reasoner.path is not None and reasoner.format is not None
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
     pinned = {} if reasoner.in_folder else {"revision": reasoner.revision}

@@ -89,11 +89,11 @@ class WorkerPool:
         """Nothing is started yet.
 
         Args:
-            workers: How many at most; the machine's cores by default.
+            workers: How many at most; by default the machine's cores, up to 16.
             deadline: Seconds that a pair may take. Honest pairs take up to 12 s on a slow core.
             memory: Bytes.
         """
-        count = workers or os.cpu_count() or 1
+        count = workers or min(os.cpu_count() or 1, 16)
         self.size = count
         self._deadline = deadline
         self._workers = [_Worker(memory) for _ in range(count)]

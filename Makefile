@@ -1,0 +1,48 @@
+# Everything runs in a virtual environment of its own, made from pinned requirements.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install test lint types unit format schema lock benchmarks clean
+
+install: $(INSTALLED)  ## Make the environment
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+test: lint types unit  ## Lint, types and all tests
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+unit: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+format: $(INSTALLED)  ## Put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: $(INSTALLED)  ## Write the JSON Schema of a spec anew
+	$(BIN)/offtraj schema > specs/spec.schema.json
+
+lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that has no CUDA
+	$(BIN)/python -m pip install --quiet pip-tools
+	echo 'torch==2.13.0' > $(VENV)/constraints.txt
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra local --strip-extras --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --constraint $(VENV)/constraints.txt \
+	  --output-file requirements.lock pyproject.toml
+
+benchmarks: $(INSTALLED)  ## Speed and memory, as ratios to named alternatives
+	$(BIN)/python benchmarks/build.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
