@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from offtraj.digest import rank
 from offtraj.prompt import Prompt
 
 __all__ = ["Completion", "Exactness", "Failure", "FinishReason", "Reply", "Request", "SamplingParams"]
@@ -45,7 +46,7 @@ class Request:
     @property
     def seed(self) -> int:
         """Seed of the request: it differs from prompt to prompt, and by one from sample to sample."""
-        return (int(self.key[:12], 16) + self.samples[0]) % 2**31
+        return (rank(self.params.seed, "samples", self.key) + self.samples[0]) % 2**31
 
 
 @dataclass(frozen=True, slots=True)

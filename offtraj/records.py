@@ -95,8 +95,8 @@ def _read_json_lines(path: Path) -> Iterator[Record]:
     try:
         with _open_binary(path) as lines:
             for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield Record(_parse(line, path, number), path, number)
+                if text := line.strip():
+                    yield Record(_parse(text, path, number), path, number)
     except (OSError, EOFError, zlib.error) as error:  # a truncated or damaged archive
         raise DataError(f"{path}:{number + 1}: cannot be read: {error}") from error
 
@@ -123,13 +123,10 @@ def _open_binary(path: Path) -> Iterator[IO[bytes]]:
         with gzip.open(path, "rb") as unpacked:
             yield io.BufferedReader(unpacked)
     elif path.suffix == ".zst":
-        import zstandard
+        import pyarrow as pa  # whose reader, unlike others, says when a stream is cut short
 
-        with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as unpacked_zst:
-            try:
-                yield io.BufferedReader(unpacked_zst)
-            except zstandard.ZstdError as error:
-                raise OSError(str(error)) from error
+        with pa.input_stream(path, compression="zstd") as unpacked_zst:
+            yield io.BufferedReader(unpacked_zst)  # type: ignore[type-var]
     else:
         with path.open("rb") as plain:
             yield plain

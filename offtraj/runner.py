@@ -19,6 +19,7 @@ from offtraj.sampling.sampler import request_key
 from offtraj.spec import TestName
 from offtraj.steered_set import SteeredRow
 from offtraj.store import Store
+from offtraj.tasks import Beside
 from offtraj.trajectory import THINK, Delimiters, continued_answer
 from offtraj.verify import Grader, Verdict
 
@@ -71,15 +72,7 @@ class Runner:
                     continue
                 yield asked.request
 
-        slots = asyncio.Semaphore(_GRADING)
-        async with asyncio.TaskGroup() as grading:
-
-            async def grade(row: SteeredRow, completion: Completion) -> None:
-                try:
-                    await self._verdict(row, completion)
-                finally:
-                    slots.release()
-
+        async with Beside(_GRADING) as grading:
             async for reply in sample(requests(), self.engine, self.store, stored=advance):
                 advance(1)
                 row = reply.request.context
@@ -88,8 +81,7 @@ class Runner:
                     self._failures[row.id, reply.sample] = reply.result.message
                 else:
                     self.generated += 1
-                    await slots.acquire()
-                    grading.create_task(grade(row, reply.result))
+                    await grading.start(self._verdict(row, reply.result))
 
     async def outcomes(self, rows: Iterable[SteeredRow]) -> AsyncIterator[Outcome]:
         """An outcome for each sample of each row, in order; what could not be had is unscored."""

@@ -20,6 +20,7 @@ from offtraj.sampling import Engine, sample
 from offtraj.sampling.recorded import NOT_RECORDED
 from offtraj.sampling.sampler import request_key
 from offtraj.store import Store
+from offtraj.tasks import Beside
 from offtraj.trajectory import NONE, Trajectory, split
 from offtraj.verify import Grader, Verdict
 
@@ -131,15 +132,7 @@ async def sample_solo(
         return Request(key, question.id, prompt, tuple(range(samples)), params, question)
 
     failures: list[Reply] = []
-    slots = asyncio.Semaphore(_GRADING)
-    async with asyncio.TaskGroup() as grading:
-
-        async def grade(question: Question, completion: Completion) -> None:
-            try:
-                await _grade(grader, question, completion, split(completion.text, reasoner.delimiters), reasoner)
-            finally:
-                slots.release()
-
+    async with Beside(_GRADING) as grading:
         async for reply in sample(map(request, questions), engine, store, stored=advance):
             advance(1)
             if isinstance(reply.result, Failure):
@@ -147,8 +140,8 @@ async def sample_solo(
             else:
                 question = reply.request.context
                 assert isinstance(question, Question)
-                await slots.acquire()
-                grading.create_task(grade(question, reply.result))
+                trajectory = split(reply.result.text, reasoner.delimiters)
+                await grading.start(_grade(grader, question, reply.result, trajectory, reasoner))
     _refuse_failures(reasoner, failures)
     graded: dict[str, tuple[SoloSample, ...]] = {}
     for question in questions:

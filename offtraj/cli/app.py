@@ -61,22 +61,6 @@ def main() -> None:
     except KeyboardInterrupt as error:
         _explain("interrupted: run the same command again, and it goes on", error)
         sys.exit(INTERRUPTED)
-    except ExceptionGroup as group:
-        known = _known(group)
-        if known is None:
-            raise
-        _explain(str(known), group)
-        sys.exit(known.exit_code)
-
-
-def _known(group: BaseExceptionGroup[BaseException]) -> OfftrajError | None:
-    """The error in a group of concurrent ones, if we know it."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            error = _known(error) or error
-        if isinstance(error, OfftrajError):
-            return error
-    return None
 
 
 def _explain(message: str, error: BaseException) -> None:

@@ -144,12 +144,16 @@ class OpenAIEngine:
             raise EngineError(f"{self._base_url}: the server is gone: {_detail(error)}") from error
         except openai.APIError as error:
             return _failures(request, _detail(error))
+        except ValueError as error:  # the body is no JSON
+            return _failures(request, f"malformed reply: {_detail(error)}")
+        if not isinstance(getattr(response, "choices", None), list):
+            return _failures(request, f"malformed reply: {str(response)[:80]!r}")
         self._check_echo(ids, response)
         return _replies(request, response)
 
     def _check_echo(self, sent: Sequence[int], response: Response) -> None:
         """Hold what the server saw against what was sent, where it says what it saw."""
-        for choice in response.choices or ():
+        for choice in response.choices:
             seen = (choice.model_extra or {}).get("prompt_token_ids")
             if seen is None or list(seen) == list(sent):
                 continue
@@ -162,7 +166,7 @@ class OpenAIEngine:
 
 
 def _replies(request: Request, response: Response) -> list[Reply]:
-    choices = {choice.index: choice for choice in response.choices or ()}
+    choices = {choice.index: choice for choice in response.choices}
     prompt_tokens = len(request.prompt.ids) if request.prompt is not None else None
     replies = []
     for index, sample in enumerate(request.samples):

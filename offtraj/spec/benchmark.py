@@ -34,11 +34,11 @@ class FileSource(Frozen):
 
 def _source_kind(value: object) -> str | None:
     keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Frozen) else {}
-    return "hub" if "hub" in keys else "file" if "file" in keys else None
+    return "HubSource" if "hub" in keys else "FileSource" if "file" in keys else None
 
 
 Source = Annotated[
-    Annotated[HubSource, Tag("hub")] | Annotated[FileSource, Tag("file")],
+    Annotated[HubSource, Tag("HubSource")] | Annotated[FileSource, Tag("FileSource")],
     Discriminator(
         _source_kind,
         custom_error_type="source",
@@ -67,7 +67,7 @@ class BenchmarkSpec(Frozen):
     source: Source
     """Where the questions are."""
     columns: QuestionColumns = QuestionColumns()
-    """Which column holds what."""
+    """Names of the columns, where they are not the usual ones."""
     id_prefix: str = ""
     """Put before each id, where two benchmarks would share one."""
     rows: Positive | None = None

@@ -78,7 +78,7 @@ class RecordedSpec(Frozen):
     """JSON Lines or Parquet. Where several hold the same model, question and sample number, the later
     file's samples are numbered on after the earlier one's: append files, and nothing is renumbered."""
     columns: RecordedColumns = RecordedColumns()
-    """Which column holds what."""
+    """Names of the columns, where they are not the usual ones."""
 
 
 EngineSpec = Annotated[TransformersSpec | VllmSpec | OpenAISpec | RecordedSpec, Field(discriminator="kind")]

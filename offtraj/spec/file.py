@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SpecFile", "json_schema", "load_spec"]
 
+_PLAIN_TAGS = {"bool", "float", "int", "map", "null", "seq", "str"}
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -210,7 +211,7 @@ def _parse_yaml(text: str, path: Path) -> tuple[object, dict[Loc, tuple[int, int
 def _plain(node: object, loc: Loc, places: dict[Loc, tuple[int, int]], path: Path) -> object:
     """The node as plain data; records where its children stand. YAML holds data: tags are refused."""
     tag = getattr(getattr(node, "tag", None), "value", None)
-    if tag is not None and not str(tag).startswith("tag:yaml.org,2002:"):
+    if tag is not None and str(tag).removeprefix("tag:yaml.org,2002:") not in _PLAIN_TAGS:
         line, column = places[loc]
         raise SpecError(f"{path}:{line}:{column}: the tag {tag!r}: a spec holds plain data only")
     if isinstance(node, dict):

@@ -30,14 +30,17 @@ _EXPECTED = {
 
 def describe(error: ValidationError, places: Mapping[Loc, object]) -> list[Problem]:
     """One problem for each value that is wrong, at its place in the YAML."""
-    found: dict[Loc, list[str]] = {}
+    found: list[Problem] = []
+    of_union: dict[Loc, list[str]] = {}
     for detail in error.errors():
         for loc, message in _problems(detail, places):
-            messages = found.setdefault(loc, [])
-            if message not in messages:
-                messages.append(message)
+            if len(loc) < len(detail["loc"]) and detail["type"] != "missing":
+                of_union.setdefault(loc, []).append(message)
+            else:
+                found.append(Problem(loc, message))
     # A value that fits no member of a union fails once for each: one line says it all.
-    return [Problem(loc, ", or ".join(messages)) for loc, messages in found.items()]
+    found += [Problem(loc, ", or ".join(dict.fromkeys(messages))) for loc, messages in of_union.items()]
+    return found
 
 
 def _problems(detail: ErrorDetails, places: Mapping[Loc, object]) -> Iterator[tuple[Loc, str]]:

@@ -20,7 +20,8 @@ _STATED = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_SAID = re.compile(
-    r"\b(?:is|are|be|equals?|gives?|gets?|makes?|that['’]s|it['’]s)\s+(?:\\\(|\\?\$)?\s*(?P<value>-?\d[\d,]*(?:\.\d+)?)(?![\d,.]*[\d*/^+×·-])",
+    r"\b(?:is|equals?|gives?|gets?|makes?|that['’]s|it['’]s)\s+(?:\\\(|\\?\$)?\s*(?P<value>-?\d[\d,]*(?:\.\d+)?)"
+    r"(?![\d,.]*\d|\s*[*/^+×·-])",
     re.IGNORECASE,
 )
 _WRAPPING = re.compile(r"^(?:\\\(|\\\[|\$|\*)+|(?:\\\)|\\\]|\$|\*)+$")

@@ -1,0 +1,104 @@
+"""A loopback server that speaks vLLM's part of the completions protocol, and can be told to misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Answer = Callable[[list[int], int], str]
+"""What is written after these ids, for the so-many-th choice."""
+
+
+@dataclass
+class CompletionServer:
+    """What was asked, and what goes wrong."""
+
+    answer: Answer
+    model: str = "tiny"
+    base_url: str = ""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    most_at_once: int = 0
+    faults: list[int | str] = field(default_factory=list)
+    """For the next requests: a status, `hang`, `garbage`, `other-ids`, `few-choices`, `odd-reason` or ``."""
+    waiting: int = 0
+
+    async def models(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {"object": "list", "data": [{"id": self.model, "object": "model", "created": 0, "owned_by": "x"}]}
+        )
+
+    async def completions(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append({**body, "headers": dict(request.headers)})
+        self.waiting += 1
+        self.most_at_once = max(self.most_at_once, self.waiting)
+        try:
+            await asyncio.sleep(0)
+            return await self._reply(body)
+        finally:
+            self.waiting -= 1
+
+    async def _reply(self, body: dict[str, Any]) -> web.StreamResponse:
+        fault = self.faults.pop(0) if self.faults else ""
+        if isinstance(fault, int):
+            return web.json_response(
+                {"error": {"message": f"fault {fault}"}}, status=fault, headers={"Retry-After": "0"}
+            )
+        if fault == "hang":
+            await asyncio.sleep(60)
+        if fault == "no-choices":
+            return web.json_response({"id": "x", "object": "text_completion", "created": 0, "model": self.model})
+        if fault == "garbage":
+            return web.Response(text="{not json", content_type="application/json")
+        seen = [*body["prompt"], 1] if fault == "other-ids" else body["prompt"]
+        choices = [
+            {
+                "index": index,
+                "text": self.answer(body["prompt"], index),
+                "finish_reason": "abort" if fault == "odd-reason" else "stop",
+                "logprobs": None,
+                "prompt_token_ids": seen,
+                "token_ids": [1, 2, 3],
+            }
+            for index in range(1 if fault == "few-choices" else body.get("n", 1))
+        ]
+        usage = {"prompt_tokens": len(seen), "completion_tokens": 3, "total_tokens": len(seen) + 3}
+        return web.json_response(
+            {
+                "id": "x",
+                "object": "text_completion",
+                "created": 0,
+                "model": self.model,
+                "choices": choices,
+                "usage": usage,
+            }
+        )
+
+    def asked(self) -> Counter[tuple[int, ...]]:
+        """How often each prompt was asked for."""
+        return Counter(tuple(request["prompt"]) for request in self.requests)
+
+
+@asynccontextmanager
+async def serving(answer: Answer, **fields: Any) -> AsyncIterator[CompletionServer]:
+    """Serve on a free port of the loopback interface."""
+    server = CompletionServer(answer, **fields)
+    app = web.Application(client_max_size=2**26)
+    app.router.add_get("/v1/models", server.models)
+    app.router.add_post("/v1/completions", server.completions)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    server.base_url = f"http://{host}:{port}/v1"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
