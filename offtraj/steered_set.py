@@ -91,10 +91,17 @@ def transition(before: str, phrase: str, after: str) -> Segment:
 
 
 def row_id(
-    test: TestName, variant: str, model: str, question_id: str, position: float | None, ratio: float, prefix: str
+    test: TestName,
+    variant: str,
+    model: str,
+    question_id: str,
+    position: float | None,
+    ratio: float,
+    segments: Sequence[Segment],
 ) -> str:
-    """The content hash of a row: what is asked of whom, on which prefix."""
-    return content_id("row/1", test, variant, model, question_id, position, ratio, prefix)
+    """The content hash of a row: what is asked of whom, and each piece of the prefix with its source."""
+    pieces = [(s.role, s.text, s.model, s.question_id, s.sample, s.start, s.end) for s in segments]
+    return content_id("row/1", test, variant, model, question_id, position, ratio, pieces)
 
 
 def row_schema() -> pa.Schema:

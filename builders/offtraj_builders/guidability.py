@@ -12,7 +12,7 @@ from offtraj.spec import GuidabilitySpec, Subset, TestName
 from offtraj.steered_set import Segment, SteeredRow
 from offtraj.trajectory import NONE
 from offtraj.verify import candidates, revealed_at
-from offtraj_builders.material import Draft, Material, delimiters_of, finish, qualifying, unusable
+from offtraj_builders.material import Draft, Material, delimiters_of, finish, qualifying, unhelpful
 from offtraj_builders.selection import Tally, TallyOf
 
 __all__ = ["Guidability", "wanted_questions"]
@@ -75,9 +75,7 @@ class Guidability:
                 if question.id not in solo.samples:
                     tally.dropped["no_trajectory"] += 1
                     continue
-                usable = tally.keep(
-                    solo.samples[question.id], lambda s: unusable(s) if s.correct else s.verdict.outcome
-                )
+                usable = tally.keep(solo.samples[question.id], unhelpful)
                 usable.sort(key=lambda s: rank(self._seed, "guide", guide.id, s.question_id, s.number))
                 chosen = tally.limit(usable, self._spec.trajectories_per_question)
                 picked.setdefault(question.id, []).extend((guide.id, sample) for sample in chosen)

@@ -16,7 +16,7 @@ from offtraj.trajectory import THINK, Delimiters
 from offtraj.verify import Verifier
 from offtraj_builders.selection import Tally
 
-__all__ = ["Draft", "Material", "delimiters_of", "finish", "qualifying", "unusable"]
+__all__ = ["Draft", "Material", "delimiters_of", "finish", "qualifying", "unhelpful", "unusable"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,14 @@ def unusable(sample: SoloSample) -> str | None:
     return None if sample.thinks else "no_thinking"
 
 
+def unhelpful(sample: SoloSample) -> str | None:
+    """Why a trajectory is no correct one to cut; `None` when it is."""
+    if sample.correct:
+        return unusable(sample)
+    reason = sample.verdict.reason
+    return reason if reason in ("truncated", "no_answer") else sample.verdict.outcome
+
+
 def delimiters_of(solo: Solo) -> Delimiters:
     """The model's thinking delimiters; those of most models where a recording leaves them open."""
     return solo.reasoner.delimiters or THINK
@@ -117,7 +125,7 @@ def finish(
         sizes = [(prompt.prefix_tokens, prompt.sha256) for prompt in prompts]
     return [
         SteeredRow(
-            id=row_id(test, draft.variant, model, question.id, draft.position, draft.ratio, prefix),
+            id=row_id(test, draft.variant, model, question.id, draft.position, draft.ratio, draft.segments),
             test=test,
             variant=draft.variant,
             subsets=draft.subsets,

@@ -16,8 +16,8 @@ from offtraj.spec import RecoverabilitySpec, Subset, TestName
 from offtraj.steered_set import Segment, SteeredRow, transition
 from offtraj.trajectory import first_paragraph
 from offtraj.verify import Candidate, candidates, revealed_at
-from offtraj_builders.material import Draft, Material, finish, qualifying, unusable
-from offtraj_builders.selection import Tally, TallyOf, nearest, spread
+from offtraj_builders.material import Draft, Material, finish, qualifying, unhelpful, unusable
+from offtraj_builders.selection import Tally, TallyOf, preference, spread
 
 __all__ = ["Recoverability"]
 
@@ -91,7 +91,7 @@ class Recoverability:
             tally = self._tally("trajectories", subset)
             usable = tally.keep(
                 (sample for qid in questions for sample in solo.samples[qid]),
-                lambda sample: unusable(sample) if sample.correct else sample.verdict.outcome,
+                unhelpful,
             )
             ranked = spread(
                 usable,
@@ -168,19 +168,20 @@ class Recoverability:
         return drafts
 
     def _distractor(self, sample: SoloSample, question: Question, pool: str) -> _Distractor | None:
-        """Another question's, with another gold answer: blindly finished, it is wrong for sure."""
+        """Another question's, with another gold answer: blindly finished, it is wrong for sure.
+
+        The question orders the pool by hash, and its samples take one each: at position 0, where nothing
+        of their own is left, two samples with one distractor would be the same row.
+        """
         chosen = self._pools[pool]
-        return nearest(
-            self._seed,
-            ("distract", question.id, sample.number),
-            chosen.distractors,
-            chosen.ids,
-            lambda d: (
-                d.question.id != question.id
-                and d.question.text != question.text
-                and d.question.gold.strip() != question.gold.strip()
-            ),
-        )
+        allowed = [
+            distractor
+            for distractor in preference(self._seed, ("distract", question.id), chosen.distractors, chosen.ids)
+            if distractor.question.id != question.id
+            and distractor.question.text != question.text
+            and distractor.question.gold.strip() != question.gold.strip()
+        ]
+        return allowed[sample.number % len(allowed)] if allowed else None
 
 
 def _never_solved(rate: SolveRate) -> str | None:

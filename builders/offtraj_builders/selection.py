@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 from offtraj.digest import rank
 from offtraj.spec import Subset, TestName
 
-__all__ = ["Tally", "TallyOf", "nearest", "spread"]
+__all__ = ["Tally", "TallyOf", "preference", "spread"]
 
 TallyOf = Literal["questions", "trajectories", "distractors", "guide trajectories", "rows"]
 T = TypeVar("T")
@@ -81,20 +81,17 @@ def spread(
     return [item for _, _, item in sorted(ranked, key=lambda entry: entry[:2])]
 
 
-def nearest(
-    seed: int, own: Sequence[str | int], pool: Sequence[T], ids: Sequence[bytes], allowed: Callable[[T], bool]
-) -> T | None:
-    """The allowed member of the pool whose hash with `own` is least (rendezvous hashing).
+def preference(seed: int, own: Sequence[str | int], pool: Sequence[T], ids: Sequence[bytes]) -> list[T]:
+    """The pool in an order of `own`'s own, by hash (rendezvous hashing).
 
-    A new member changes the choice only of those that now choose it.
+    A new member is put in somewhere, and all others keep their order.
 
     Args:
         seed: The spec's.
         own: Who chooses.
         pool: What is chosen from.
         ids: Each member's id.
-        allowed: Which members may be chosen.
     """
     key = rank(seed, *own).to_bytes(8, "big")
-    ranked = sorted((hashlib.blake2b(key + one, digest_size=8).digest(), at) for at, one in enumerate(ids))
-    return next((pool[at] for _, at in ranked if allowed(pool[at])), None)
+    order = sorted((hashlib.blake2b(key + one, digest_size=8).digest(), at) for at, one in enumerate(ids))
+    return [pool[at] for _, at in order]

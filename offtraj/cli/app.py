@@ -54,13 +54,14 @@ def _options(
 def main() -> None:
     """Run the command line and exit with the status that the design gives an outcome."""
     try:
-        app(standalone_mode=True)
+        app()
     except OfftrajError as error:
         _explain(str(error), error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt as error:
-        _explain("interrupted: run the same command again, and it goes on", error)
-        sys.exit(INTERRUPTED)
+    except SystemExit as ending:  # typer's own, which an interrupt becomes
+        if ending.code == INTERRUPTED:
+            _explain("interrupted: run the same command again, and it goes on", ending)
+        raise
 
 
 def _explain(message: str, error: BaseException) -> None:

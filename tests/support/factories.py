@@ -148,7 +148,7 @@ def make_row(number: int = 0, **fields: Any) -> SteeredRow:
         values["question_id"],
         values["position"],
         values["ratio"],
-        values["prefix"],
+        values["segments"],
     )
     return SteeredRow(id=fields.get("id", identity), **{k: v for k, v in values.items() if k != "id"})
 
@@ -173,3 +173,27 @@ def make_solo(store: Store, model: str, answers: Mapping[str, Sequence[object]],
         samples[question_id] = tuple(found)
     reasoner = Reasoner(model, None, None, Words(), None, fields.get("delimiters"))
     return Solo(reasoner, f"recorded:{model}", samples, store)
+
+
+def make_material(store: Store, solos: Mapping[str, Solo], spec: SpecFile, verifier: Any, questions: int = 8) -> Any:
+    """The protocol's inputs, on questions q0, q1, …"""
+    from offtraj_builders.material import Material
+
+    return Material(spec.spec, "{question}", tuple(map(make_question, range(questions))), solos, verifier)
+
+
+class AtSight:
+    """A verifier for tests of what does not depend on algebra."""
+
+    version = "at-sight"
+
+    async def compare(self, gold: str, answer: Any) -> Any:
+        from offtraj.verify import Comparison
+
+        return Comparison("equal" if gold == answer.text else "different", "")
+
+    async def verifies(self, gold: str) -> bool:
+        return bool(gold)
+
+    async def close(self) -> None:
+        pass
