@@ -6,10 +6,9 @@ tokens, in the tokenizer of whoever wrote it (`tokens`).
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
 from typing import NamedTuple
 
+from offtraj.sentences import SentenceEnds
 from offtraj.tokens import TokenSpans
 
 __all__ = ["Cut", "cut_own", "cut_steer"]
@@ -24,7 +23,7 @@ class Cut(NamedTuple):
     """Its length in tokens; a token that the end runs through counts."""
 
 
-def cut_own(spans: TokenSpans, ends: Sequence[int], position: float, *, at_least: int = 0) -> Cut:
+def cut_own(spans: TokenSpans, ends: SentenceEnds, position: float, *, at_least: int = 0) -> Cut:
     """The model's own segment: the first `position` of its tokens, to the nearest sentence end.
 
     At position 0 it is empty. At any other it holds at least one sentence, so that no position repeats
@@ -32,16 +31,15 @@ def cut_own(spans: TokenSpans, ends: Sequence[int], position: float, *, at_least
 
     Args:
         spans: The tokens of the thinking.
-        ends: Its sentence ends, ascending, in characters (`sentence_ends`).
+        ends: Its sentence ends.
         position: Share of its tokens, from 0 to below 1.
         at_least: Characters that are kept whatever the position (`first_paragraph`).
     """
     end = 0
-    if position > 0 and ends:
+    if position > 0:
         budget = spans.budget(position)
-        first = bisect_left(ends, spans.end_of(budget))
-        near = ends[max(0, first - 1) : first + 2]
-        end = min(near, key=lambda candidate: abs(spans.before(candidate) - budget))
+        near = ends.around(spans.end_of(budget))
+        end = min(near, key=lambda candidate: abs(spans.before(candidate) - budget), default=0)
     end = max(end, at_least)
     return Cut(end, spans.before(end))
 

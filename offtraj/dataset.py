@@ -30,7 +30,7 @@ from offtraj_builders import Gathered, SteeredSet
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["write_dataset"]
+__all__ = ["steered_config", "write_dataset"]
 
 _BATCH = 128  # rows that are made into one Arrow batch
 _PACKAGES = ("math-verify", "pyarrow", "tokenizers")  # on whose versions the bytes depend
@@ -61,7 +61,7 @@ async def write_dataset(
     """
     material = gathered.material
     benchmarks = {question.id: question.benchmark for question in material.questions}
-    configs = [_steered(one) for one in sets]
+    configs = [steered_config(one) for one in sets]
     configs += [trajectories_config(solo, benchmarks) for solo in material.solos.values()]
     configs.append(questions_config(material.questions, material.solos, _shared(sets)))
     advance = stage("writing", len(configs))
@@ -102,7 +102,8 @@ def _shared(sets: Sequence[SteeredSet]) -> dict[str, list[str]]:
     return shared
 
 
-def _steered(one: SteeredSet) -> Config:
+def steered_config(one: SteeredSet) -> Config:
+    """A steered set as a configuration: its rows are composed while it is written."""
     schema = row_schema()
 
     async def batches() -> AsyncIterator[pa.RecordBatch]:

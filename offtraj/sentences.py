@@ -8,8 +8,9 @@ ends inside LaTeX, code, numbers or after abbreviations. It knows English and Ch
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
-__all__ = ["sentence_ends"]
+__all__ = ["SentenceEnds"]
 
 # One pass. Everything of interest begins with one of the characters of the first class, which the
 # matcher finds at the speed of memory; the look-behinds then say which it was. What matches without a
@@ -54,31 +55,55 @@ _NO_END_BEFORE_NUMBER = re.compile(
 _END_BEFORE_CAPITAL = re.compile(r"(?<![A-Za-z])(?:etc|[ap]\.m)\Z")
 
 
-def sentence_ends(text: str) -> list[int]:
-    """Ends of the text's sentences, in characters, ascending.
+class SentenceEnds:
+    """The ends of a text's sentences, in characters.
 
     An end stands behind the closing punctuation (and quotes or brackets that close with it) and before
     the white space that follows. The end of the text, without trailing white space, is always one.
+
+    The text is gone through once; what ends there is looked at only where it is asked for.
     """
-    ends: list[int] = []
-    for match in _SCAN.finditer(text):
-        kind = match.lastgroup
-        if kind is None:
-            continue
-        if kind == "gap":
-            start = match.start()
-            while start and text[start - 1] in " \t":
-                start -= 1
-            if _gap_ends(text, start, match.end()):
-                ends.append(start)
-        elif (
-            kind == "full"
-            or (kind == "stop" and _stop_ends(text, match))
-            or (kind in ("math", "env") and _math_ends(text, match))
-        ):
-            ends.append(match.end())
-    last = len(text.rstrip())
-    return sorted({end for end in ends if 0 < end <= last} | ({last} if last else set()))
+
+    def __init__(self, text: str) -> None:
+        """Go through the text."""
+        self._text = text
+        self._last = len(text.rstrip())
+        self._matches = [match for match in _SCAN.finditer(text) if match.lastgroup]
+        self._places = [_place(text, match) for match in self._matches]
+
+    def all(self) -> list[int]:
+        """Every end, ascending."""
+        ends = {place for at, place in enumerate(self._places) if self._ends(at)}
+        return sorted(ends | ({self._last} if self._last else set()))
+
+    def around(self, place: int) -> list[int]:
+        """The last end before a character, and the first from it on; one of them where there is no other."""
+        if place > self._last:
+            return [self._last] if self._last else []
+        here = bisect_left(self._places, place)
+        before = next((self._places[at] for at in range(here - 1, -1, -1) if self._ends(at)), None)
+        after = next((self._places[at] for at in range(here, len(self._places)) if self._ends(at)), self._last)
+        return [end for end in (before, after) if end]
+
+    def _ends(self, at: int) -> bool:
+        match, text = self._matches[at], self._text
+        if not 0 < self._places[at] <= self._last:
+            return False
+        if match.lastgroup == "gap":
+            return _gap_ends(text, self._places[at], match.end())
+        if match.lastgroup == "stop":
+            return _stop_ends(text, match)
+        return match.lastgroup == "full" or _math_ends(text, match)
+
+
+def _place(text: str, match: re.Match[str]) -> int:
+    """Where the sentence ends, if it ends with the match: before a gap, behind all else."""
+    if match.lastgroup != "gap":
+        return match.end()
+    start = match.start()
+    while start and text[start - 1] in " \t":
+        start -= 1
+    return start
 
 
 def _stop_ends(text: str, match: re.Match[str]) -> bool:

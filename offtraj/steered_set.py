@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from offtraj.digest import content_id
+from offtraj.digest import content_id, text_sha256
 from offtraj.errors import DataError
 from offtraj.spec import Subset, TestName
 
@@ -100,8 +101,9 @@ def row_id(
     segments: Sequence[Segment],
 ) -> str:
     """The content hash of a row: what is asked of whom, and each piece of the prefix with its source."""
-    pieces = [(s.role, s.text, s.model, s.question_id, s.sample, s.start, s.end) for s in segments]
-    return content_id("row/1", test, variant, model, question_id, position, ratio, pieces)
+    pieces = [(s.role, len(s.text), s.model, s.question_id, s.sample, s.start, s.end) for s in segments]
+    prefix = text_sha256(compose(segments))
+    return content_id("row/1", test, variant, model, question_id, position, ratio, pieces, prefix)
 
 
 def row_schema() -> pa.Schema:
@@ -151,9 +153,9 @@ def rows_to_batch(rows: Sequence[SteeredRow], schema: pa.Schema) -> pa.RecordBat
     def column(name: str) -> Any:
         kind = schema.field(name).type
         if name != "segments":
-            return pa.array([getattr(row, name) for row in rows], kind)
+            return pa.array(list(map(attrgetter(name), rows)), kind)
         flat = [segment for row in rows for segment in row.segments]
-        members = [pa.array([getattr(s, field.name) for s in flat], field.type) for field in kind.value_type]
+        members = [pa.array(list(map(attrgetter(field.name), flat)), field.type) for field in kind.value_type]
         offsets = [0]
         for row in rows:
             offsets.append(offsets[-1] + len(row.segments))

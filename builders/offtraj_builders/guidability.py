@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from offtraj.cut import cut_steer
@@ -17,6 +18,7 @@ from offtraj_builders.selection import Tally, TallyOf
 
 __all__ = ["Guidability", "wanted_questions"]
 
+AT_ONCE = 16  # trajectories that are composed together, so that no one waits for another's verification
 TEST: TestName = "guidability"
 _SELECTING = ("default", "solvable")  # variants with questions of their own; the others derive from default
 
@@ -51,9 +53,15 @@ class Guidability:
     async def rows(self) -> AsyncIterator[SteeredRow]:
         """The rows, by question, guide, trajectory, variant and ratio."""
         tally = self._tally("rows")
-        for question in self._material.questions_of(self._spec):
-            for guide, sample in self._guided.get(question.id, ()):
-                drafts = await self._drafts(question, guide, sample, tally)
+        guided = [
+            (question, guide, sample)
+            for question in self._material.questions_of(self._spec)
+            for guide, sample in self._guided.get(question.id, ())
+        ]
+        for start in range(0, len(guided), AT_ONCE):
+            chunk = guided[start : start + AT_ONCE]
+            drafted = await asyncio.gather(*(self._drafts(*one, tally) for one in chunk))
+            for (question, _, _), drafts in zip(chunk, drafted, strict=True):
                 for row in finish(self._material, TEST, self._model, question, drafts, tally):
                     yield row
 

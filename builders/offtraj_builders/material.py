@@ -118,7 +118,7 @@ def finish(
     kept = tally.keep(drafts, ends_thinking)
     prefixes = [compose(draft.segments) for draft in kept]
     if solo.reasoner.format is None:
-        sizes: list[tuple[int, str | None]] = [(len(solo.reasoner.tokens.spans(prefix)), None) for prefix in prefixes]
+        sizes: list[tuple[int, str | None]] = [(solo.reasoner.tokens.count(prefix), None) for prefix in prefixes]
     else:
         asked = fill_template(material.template, question.text)
         prompts = solo.reasoner.format.steered([(asked, prefix) for prefix in prefixes])

@@ -10,12 +10,12 @@ from offtraj.cut import cut_own, cut_steer
 from offtraj.digest import rank
 from offtraj.errors import BuildError
 from offtraj.question import Question
-from offtraj.sentences import sentence_ends
+from offtraj.sentences import SentenceEnds
 from offtraj.solo import SoloSample, SolveRate
 from offtraj.spec import RecoverabilitySpec, Subset, TestName
 from offtraj.steered_set import Segment, SteeredRow, transition
 from offtraj.trajectory import first_paragraph
-from offtraj.verify import Candidate, candidates, revealed_at
+from offtraj.verify import Candidate, candidates, states
 from offtraj_builders.material import Draft, Material, finish, qualifying, unhelpful, unusable
 from offtraj_builders.selection import Tally, TallyOf, preference, spread
 
@@ -57,6 +57,7 @@ class Recoverability:
         self._seed = material.spec.seed
         self.tallies: list[Tally] = []
         self.shared: frozenset[str] = frozenset()
+        self._allowed: tuple[tuple[str, str], list[_Distractor]] | None = None  # of the question in hand
         self._picks = self._pick_own()
         self._pools = {variant: self._pool(variant) for variant in ("default", "cross-model") if self._needs(variant)}
 
@@ -67,7 +68,7 @@ class Recoverability:
         picks = sorted(self._picks.items(), key=lambda pick: (order[pick[0].question_id], pick[0].number))
         for sample, subsets in picks:
             question = self._material.by_id[sample.question_id]
-            drafts = await self._drafts(sample, question, subsets, tally)
+            drafts = self._drafts(sample, question, subsets, tally)
             for row in finish(self._material, TEST, self._model, question, drafts, tally):
                 yield row
 
@@ -144,19 +145,17 @@ class Recoverability:
         segment = Segment("steer", text, writer, sample.question_id, sample.number, 0, cut.end, cut.tokens)
         return _Distractor(segment, self._material.by_id[sample.question_id], candidates(text))
 
-    async def _drafts(
-        self, sample: SoloSample, question: Question, subsets: tuple[Subset, ...], tally: Tally
-    ) -> list[Draft]:
+    def _drafts(self, sample: SoloSample, question: Question, subsets: tuple[Subset, ...], tally: Tally) -> list[Draft]:
         solo = self._material.solos[self._model]
         thinking = solo.trajectory(sample).thinking
-        spans, ends = solo.reasoner.tokens.spans(thinking), sentence_ends(thinking)
+        spans, ends = solo.reasoner.tokens.spans(thinking), SentenceEnds(thinking)
         drafts = []
         for variant in self._spec.variants:
             distractor = self._distractor(sample, question, "cross-model" if variant == "cross-model" else "default")
             if distractor is None:
                 tally.dropped["no_distractor"] += len(self._spec.positions)
                 continue
-            reveals = await revealed_at(distractor.stated, question.gold, self._material.verifier) is not None
+            reveals = states(distractor.stated, question.gold)
             at_least = first_paragraph(thinking) if variant == "keep-first-paragraph" else 0
             for position in self._spec.positions:
                 cut = cut_own(spans, ends, position, at_least=at_least)
@@ -173,14 +172,17 @@ class Recoverability:
         The question orders the pool by hash, and its samples take one each: at position 0, where nothing
         of their own is left, two samples with one distractor would be the same row.
         """
-        chosen = self._pools[pool]
-        allowed = [
-            distractor
-            for distractor in preference(self._seed, ("distract", question.id), chosen.distractors, chosen.ids)
-            if distractor.question.id != question.id
-            and distractor.question.text != question.text
-            and distractor.question.gold.strip() != question.gold.strip()
-        ]
+        if self._allowed is None or self._allowed[0] != (question.id, pool):
+            chosen = self._pools[pool]
+            allowed = [
+                distractor
+                for distractor in preference(self._seed, ("distract", question.id), chosen.distractors, chosen.ids)
+                if distractor.question.id != question.id
+                and distractor.question.text != question.text
+                and distractor.question.gold.strip() != question.gold.strip()
+            ]
+            self._allowed = ((question.id, pool), allowed)
+        allowed = self._allowed[1]
         return allowed[sample.number % len(allowed)] if allowed else None
 
 

@@ -34,10 +34,18 @@ for command in (validate, plan, build, run, report, schema):
     app.command()(command)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"offtraj {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Can a reasoning model think on a trajectory that someone else has touched?
 
@@ -46,9 +54,6 @@ def _options(
     """
     if debug:
         os.environ["OFFTRAJ_DEBUG"] = "1"
-    if version:
-        typer.echo(f"offtraj {__version__}")
-        raise typer.Exit
 
 
 def main() -> None:

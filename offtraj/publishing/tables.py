@@ -46,19 +46,19 @@ def questions_config(
         found = ((name, solo.rate(question.id)) for name, solo in solos.items() if question.id in solo.samples)
         return [{"model": name, "solved": rate.solved, "sampled": rate.sampled} for name, rate in found]
 
+    def row(question: Question) -> dict[str, object]:
+        return {
+            "id": question.id,
+            "benchmark": question.benchmark,
+            "question": question.text,
+            "answer": question.gold,
+            "shared": list(shared.get(question.id, ())),
+            "solve_rates": rates(question),
+        }
+
     async def batches() -> AsyncIterator[pa.RecordBatch]:
-        rows = [
-            {
-                "id": question.id,
-                "benchmark": question.benchmark,
-                "question": question.text,
-                "answer": question.gold,
-                "shared": list(shared.get(question.id, ())),
-                "solve_rates": rates(question),
-            }
-            for question in questions
-        ]
-        yield pa.RecordBatch.from_pylist(rows, schema)
+        for start in range(0, len(questions), _BATCH):
+            yield pa.RecordBatch.from_pylist([row(q) for q in questions[start : start + _BATCH]], schema)
 
     return Config("questions", "test", schema, batches())
 
@@ -108,7 +108,7 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
             "thinking": trajectory.thinking,
             "closing": trajectory.closing,
             "answer": trajectory.answer,
-            "tokens": len(solo.reasoner.tokens.spans(trajectory.thinking)),
+            "tokens": solo.reasoner.tokens.count(trajectory.thinking),
             "finish_reason": sample.finish_reason,
             "outcome": sample.verdict.outcome,
             "decided_by": sample.verdict.decided_by,

@@ -138,10 +138,10 @@ class OpenAIEngine:
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             raise EngineError(f"{self._base_url}: {_detail(error)}") from error
-        except openai.APITimeoutError:
-            return _failures(request, "timed out")
-        except openai.APIConnectionError as error:
-            raise EngineError(f"{self._base_url}: the server is gone: {_detail(error)}") from error
+        except openai.APIConnectionError as error:  # a time-out is one, too
+            if _refused(error):
+                raise EngineError(f"{self._base_url}: the server is gone: {_detail(error)}") from error
+            return _failures(request, _detail(error))
         except openai.APIError as error:
             return _failures(request, _detail(error))
         except ValueError as error:  # the body is no JSON
@@ -182,6 +182,14 @@ def _replies(request: Request, response: Response) -> list[Reply]:
             result = Completion(choice.text, choice.finish_reason, prompt_tokens, tokens)
         replies.append(Reply(request, sample, result))
     return replies
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether nobody listens there any more; the client calls that a time-out, too."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ConnectionRefusedError):
+        cause = cause.__cause__
+    return cause is not None
 
 
 def _failures(request: Request, message: str) -> list[Reply]:

@@ -2,7 +2,7 @@
 
 from offtraj.verify.answer import Answer, find_answer, last_boxed
 from offtraj.verify.grader import Grader
-from offtraj.verify.reveal import Candidate, candidates, revealed_at
+from offtraj.verify.reveal import Candidate, candidates, revealed_at, states
 from offtraj.verify.rule import Comparison, RuleVerifier, Verifier
 from offtraj.verify.verdict import DecidedBy, OutcomeName, Verdict
 
@@ -20,4 +20,5 @@ __all__ = [
     "find_answer",
     "last_boxed",
     "revealed_at",
+    "states",
 ]

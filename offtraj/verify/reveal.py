@@ -9,7 +9,7 @@ from typing import NamedTuple
 from offtraj.verify.answer import Answer, boxed
 from offtraj.verify.rule import Verifier, same_at_sight
 
-__all__ = ["Candidate", "candidates", "revealed_at"]
+__all__ = ["Candidate", "candidates", "revealed_at", "states"]
 
 # What stands behind an equals sign, up to where the expression ends: punctuation, the formula's end, a word.
 _RIGHT_HAND_SIDE = re.compile(
@@ -54,6 +54,11 @@ async def revealed_at(stated: Iterable[Candidate], gold: str, verifier: Verifier
         if seen[value]:
             return end
     return None
+
+
+def states(stated: Iterable[Candidate], gold: str) -> bool:
+    """Whether the gold answer is among what is stated, as far as that is told at sight."""
+    return any(same_at_sight(gold, candidate.value) for candidate in stated)
 
 
 def _candidates(text: str) -> Iterator[Candidate]:

@@ -9,7 +9,7 @@ import pytest
 from support.factories import SPEC, AtSight, make_material, make_question, make_solo, make_spec
 
 from offtraj.errors import BuildError
-from offtraj.sentences import sentence_ends
+from offtraj.sentences import SentenceEnds
 from offtraj.solo import Solo
 from offtraj.spec import SpecFile
 from offtraj.steered_set import SteeredRow
@@ -72,7 +72,7 @@ async def test_own_thinking_is_cut_at_sentence_ends_and_followed_by_the_transiti
         own, between, steer = row.segments
         assert (own.role, between.role, steer.role) == ("own", "transition", "steer")
         thinking = made.solos["weak"].trajectory(made.solos["weak"].samples[row.question_id][own.sample or 0]).thinking
-        assert own.end in {0, *sentence_ends(thinking)}
+        assert own.end in {0, *SentenceEnds(thinking).all()}
         assert (own.end == 0) == (row.position == 0)
         assert between.text == ("Wait. Let me think\n" if row.position == 0 else "\nWait. Let me think\n")
         assert steer.text.startswith(f"Okay, this is about {steer.question_id}.")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.models import make_tokenizer
 
 from offtraj.cut import cut_own, cut_steer
-from offtraj.sentences import sentence_ends
+from offtraj.sentences import SentenceEnds
 from offtraj.tokens import HubTokens, TokenSpans, Words
 
 TEXT = "One two three. Four five six seven. Eight nine 3.14 ten. Eleven."
@@ -19,7 +19,7 @@ def make_spans(text: str) -> TokenSpans:
 
 
 def own(text: str, position: float, **fields: int) -> str:
-    return text[: cut_own(make_spans(text), sentence_ends(text), position, **fields).end]
+    return text[: cut_own(make_spans(text), SentenceEnds(text), position, **fields).end]
 
 
 def test_at_position_0_the_own_segment_is_empty() -> None:
@@ -55,7 +55,7 @@ def test_what_must_be_kept_is_kept() -> None:
 
 
 def test_a_cut_counts_its_tokens() -> None:
-    cut = cut_own(make_spans(TEXT), sentence_ends(TEXT), 0.2)
+    cut = cut_own(make_spans(TEXT), SentenceEnds(TEXT), 0.2)
     assert cut.tokens == 3
 
 
@@ -79,14 +79,14 @@ def test_a_character_of_several_tokens_is_taken_whole() -> None:
 
 @given(st.text(alphabet=st.sampled_from(list("ab .!?\n3。")), max_size=120), st.floats(0, 0.99), st.floats(0.01, 1))
 def test_every_cut_lies_within_the_text(text: str, position: float, ratio: float) -> None:
-    spans, ends = make_spans(text), sentence_ends(text)
+    spans, ends = make_spans(text), SentenceEnds(text)
     for cut in (cut_own(spans, ends, position), cut_steer(spans, ratio)):
         assert 0 <= cut.end <= len(text)
         assert 0 <= cut.tokens <= len(spans)
-    assert cut_own(spans, ends, position).end in {0, *ends}
+    assert cut_own(spans, ends, position).end in {0, *ends.all()}
 
 
 def test_later_positions_never_cut_earlier() -> None:
-    spans, ends = make_spans(TEXT), sentence_ends(TEXT)
+    spans, ends = make_spans(TEXT), SentenceEnds(TEXT)
     cuts = [cut_own(spans, ends, share / 20).end for share in range(20)]
     assert cuts == sorted(cuts)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offtraj.sentences import sentence_ends
+from offtraj.sentences import SentenceEnds
 from offtraj.trajectory import split
 
 
 def sentences(text: str) -> list[str]:
     """The text's sentences; joined they are the text."""
-    cuts = [0, *sentence_ends(text)]
+    cuts = [0, *SentenceEnds(text).all()]
     return [text[a:b] for a, b in pairwise(cuts)]
 
 
@@ -99,14 +99,14 @@ def test_an_unclosed_formula_does_not_swallow_the_rest() -> None:
 
 
 def test_the_end_of_the_text_is_always_one() -> None:
-    assert sentence_ends("no punctuation at all  \n") == [len("no punctuation at all")]
-    assert sentence_ends("  \n ") == []
-    assert sentence_ends("") == []
+    assert SentenceEnds("no punctuation at all  \n").all() == [len("no punctuation at all")]
+    assert SentenceEnds("  \n ").all() == []
+    assert SentenceEnds("").all() == []
 
 
 @given(st.text(alphabet=st.sampled_from(list("ab A1.,!?:;$\\()[]{}`\n。*-_")), max_size=200))
 def test_ends_ascend_and_never_leave_a_blank_sentence(text: str) -> None:
-    ends = sentence_ends(text)
+    ends = SentenceEnds(text).all()
     assert ends == sorted(set(ends))
     assert all(0 < end <= len(text.rstrip()) for end in ends)
     assert all(not text[end - 1].isspace() for end in ends)
@@ -119,7 +119,7 @@ def test_ends_ascend_and_never_leave_a_blank_sentence(text: str) -> None:
 def test_hostile_text_is_gone_through_in_one_pass(piece: str) -> None:
     """A matcher that goes back again and again would take hours here."""
     text = piece * 20_000
-    assert sentence_ends(text)[-1:] == ([len(text)] if text.strip() else [])
+    assert SentenceEnds(text).all()[-1:] == ([len(text)] if text.strip() else [])
 
 
 def test_no_cut_of_a_real_trace_runs_through_a_number_or_a_formula(data: Path) -> None:
@@ -128,7 +128,7 @@ def test_no_cut_of_a_real_trace_runs_through_a_number_or_a_formula(data: Path) -
         with gzip.open(data / "traces" / f"{name}.jsonl.gz", "rt") as lines:
             for line in lines:
                 thinking = split(json.loads(line)["response"]).thinking
-                for end in sentence_ends(thinking):
+                for end in SentenceEnds(thinking).all():
                     before, after = thinking[:end], thinking[end : end + 1]
                     assert not (before[-1:] == "." and before[-2:-1].isdigit() and after.isdigit())
                     opened, closed = before.rfind("\\("), before.rfind("\\)")
@@ -137,3 +137,11 @@ def test_no_cut_of_a_real_trace_runs_through_a_number_or_a_formula(data: Path) -
                         assert gap.count("\\(") > 1, (name, gap)  # only where the trace itself forgot to close
                     checked += 1
     assert checked > 50_000
+
+
+@given(st.text(alphabet=st.sampled_from(list("ab A1.,!?:;$\\()`\n。")), max_size=120), st.integers(0, 130))
+def test_the_ends_around_a_place_are_those_of_the_whole(text: str, place: int) -> None:
+    ends = SentenceEnds(text)
+    before = [end for end in ends.all() if end < place]
+    after = [end for end in ends.all() if end >= place]
+    assert ends.around(place) == before[-1:] + after[:1]

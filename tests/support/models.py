@@ -78,12 +78,12 @@ def make_model(folder: Path, template: Template = "qwen3", *, context: int = 204
     torch.manual_seed(seed)
     config = Qwen3Config(
         vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=64,
+        intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
-        head_dim=16,
+        head_dim=32,
         max_position_embeddings=context,
         tie_word_embeddings=True,
         eos_token_id=tokenizer.eos_token_id,
@@ -101,3 +101,9 @@ def make_model(folder: Path, template: Template = "qwen3", *, context: int = 204
 def _corpus() -> Iterator[str]:
     for _ in range(50):
         yield from _CORPUS
+
+
+if __name__ == "__main__":
+    import sys
+
+    make_model(Path(sys.argv[1]), "r1", context=16384)

@@ -40,16 +40,23 @@ class CompletionServer:
         self.most_at_once = max(self.most_at_once, self.waiting)
         try:
             await asyncio.sleep(0)
-            return await self._reply(body)
+            return await self._reply(request, body)
         finally:
             self.waiting -= 1
 
-    async def _reply(self, body: dict[str, Any]) -> web.StreamResponse:
+    async def _reply(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         fault = self.faults.pop(0) if self.faults else ""
         if isinstance(fault, int):
             return web.json_response(
                 {"error": {"message": f"fault {fault}"}}, status=fault, headers={"Retry-After": "0"}
             )
+        if fault == "cut":
+            response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})
+            await response.prepare(request)
+            await response.write(b'{"id": "x"')
+            assert request.transport is not None
+            request.transport.abort()
+            return response
         if fault == "hang":
             await asyncio.sleep(60)
         if fault == "no-choices":

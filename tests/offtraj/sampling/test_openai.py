@@ -69,7 +69,7 @@ async def test_many_requests_are_in_flight_but_no_more_than_allowed(reasoner: Re
     assert 2 <= server.most_at_once <= 8
 
 
-@pytest.mark.parametrize("fault", [429, 500, 503, "hang"])
+@pytest.mark.parametrize("fault", [429, 500, 503, "hang", "cut"])
 async def test_what_may_succeed_is_tried_again(reasoner: Reasoner, fault: int | str) -> None:
     async with serving(echo, faults=[fault]) as server:
         replies = await ask(make_engine(reasoner, server.base_url), [make_request(reasoner)])
@@ -81,7 +81,8 @@ async def test_what_may_succeed_is_tried_again(reasoner: Reasoner, fault: int | 
     ("faults", "message"),
     [
         ([500, 500, 500], "fault 500"),
-        (["hang", "hang", "hang"], "timed out"),
+        (["hang", "hang", "hang"], "APITimeoutError: Request timed out."),
+        (["cut", "cut", "cut"], "APIConnectionError"),
         ([400], "fault 400"),
         (["few-choices"], "1 choices for 2 asked"),
         (["odd-reason"], "finish reason 'abort'"),
@@ -123,6 +124,13 @@ async def test_a_server_that_fails_again_and_again_ends_the_run(reasoner: Reason
 async def test_a_server_that_is_not_there_is_said(reasoner: Reasoner) -> None:
     with pytest.raises(EngineError, match=r"http://127.0.0.1:9/v1: cannot be asked for its models"):
         await ask(make_engine(reasoner, "http://127.0.0.1:9/v1", max_retries=0), [make_request(reasoner)])
+
+
+async def test_a_server_that_goes_away_ends_the_run(reasoner: Reasoner) -> None:
+    engine = make_engine(reasoner, "http://127.0.0.1:9/v1", max_retries=0)
+    engine._served = "tiny"  # as if it had answered before
+    with pytest.raises(EngineError, match="the server is gone"):
+        await ask(engine, [make_request(reasoner)])
 
 
 async def test_a_wrong_key_ends_the_run_and_is_not_shown(reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
