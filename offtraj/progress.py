@@ -1,4 +1,7 @@
-"""How long work says how far it is, without knowing who listens. What is shown is the command line's."""
+"""How long work says how far it is, without knowing who listens.
+
+What is shown is the command line's.
+"""
 
 from __future__ import annotations
 

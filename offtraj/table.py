@@ -1,4 +1,4 @@
-"""Scores as tables for the terminal."""
+"""Plans, counts and scores as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
     if test == "guidability":
         table.add_column("guide")
     places = sorted({place for cell in cells if (place := _place(cell)) is not None})
-    for header in (*(f"{place:.0%}" for place in places), "average", "95 %", *_COUNTS):
+    # Of the counts, those that are 0 everywhere say nothing.
+    counts = [name for name in _COUNTS if name in ("n", "questions") or any(getattr(cell, name) for cell in cells)]
+    headers = (name.replace("_", " ") for name in counts)
+    for header in (*(f"{place:.0%}" for place in places), "average", "95 %", *headers):
         table.add_column(header, justify="right")
     rows: dict[tuple[str, str, str | None], dict[float | None, Cell]] = {}
     for cell in cells:
@@ -71,16 +74,12 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
             *(_percent(row[place].score) if place in row else "–" for place in places),
             _percent(whole.score),
             _interval(whole),
-            *(str(figure) for figure in _figures(whole)),
+            *(str(getattr(whole, name)) for name in counts),
         )
     return table
 
 
-_COUNTS = ("n", "questions", "truncated", "no answer", "unscored", "revealed", "by judge")
-
-
-def _figures(cell: Cell) -> tuple[int, ...]:
-    return (cell.n, cell.questions, cell.truncated, cell.no_answer, cell.unscored, cell.revealed, cell.by_judge)
+_COUNTS = ("n", "questions", "truncated", "no_answer", "unscored", "revealed", "by_judge")
 
 
 def _place(cell: Cell) -> float | None:

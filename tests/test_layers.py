@@ -107,4 +107,5 @@ def test_the_readme_maps_every_file() -> None:
     readme = (ROOT / "README.md").read_text()
     for module, path in modules():
         if path.name != "__init__.py":
-            assert f"`{path.name}`" in readme, f"{module} is not in the README's file map"
+            name = path.relative_to(ROOT).as_posix()
+            assert f"| `{name}` | " in readme, f"{module} is not in the README's file map"
