@@ -1,4 +1,4 @@
-"""Folders and files that appear whole or not at all."""
+"""Folders that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from offtraj.errors import OutputError
 
-__all__ = ["new_folder", "write_text"]
+__all__ = ["new_folder"]
 
 _MARK = ".unfinished-"
 
@@ -28,7 +28,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         OutputError: when the disk is full or the place cannot be written; `target` is untouched.
     """
     target = Path(os.path.abspath(target))
-    with output_errors(target):
+    with _output_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}{os.getpid()}-", dir=target.parent))
@@ -41,27 +41,8 @@ def new_folder(target: Path) -> Iterator[Path]:
             raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file, or leave what was there.
-
-    Raises:
-        OutputError: when the disk is full or the place cannot be written.
-    """
-    with output_errors(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}{_MARK}", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
-
-
 @contextmanager
-def output_errors(target: Path) -> Iterator[None]:
+def _output_errors(target: Path) -> Iterator[None]:
     """Turn the system's errors into ones that name the place and the remedy."""
     try:
         yield

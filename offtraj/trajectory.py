@@ -110,10 +110,13 @@ def _opening_length(response: str, opening: str) -> int:
     return start + len(list(takewhile(lambda c: c == "\n", response[start : start + newlines])))
 
 
-def first_paragraph(text: str) -> int:
-    """End of the first paragraph that is not blank, in characters (paper, section 3.2, finding 3)."""
+def first_paragraph(text: str) -> int | None:
+    """End of the first paragraph that is not blank, in characters (paper, section 3.2, finding 3).
+
+    `None` where no blank line ends it: the text is one paragraph.
+    """
     match = re.search(r"\S(?=[^\S\n]*\n[^\S\n]*\n)", text)
-    return match.end() if match else len(text.rstrip())
+    return match.end() if match else None
 
 
 def continued_answer(completion: str, delimiters: Delimiters, *, closed: bool) -> str | None:

@@ -157,6 +157,9 @@ class Recoverability:
                 continue
             reveals = states(distractor.stated, question.gold)
             at_least = first_paragraph(thinking) if variant == "keep-first-paragraph" else 0
+            if at_least is None:  # keeping it would keep everything, the answer included
+                tally.dropped["one_paragraph"] += len(self._spec.positions)
+                continue
             for position in self._spec.positions:
                 cut = cut_own(spans, ends, position, at_least=at_least)
                 text = thinking[: cut.end]

@@ -63,6 +63,9 @@ def main() -> None:
     except OfftrajError as error:
         _explain(str(error), error)
         sys.exit(error.exit_code)
+    except Exception as error:
+        _explain(f"internal error: {type(error).__name__}: {error} (--debug shows where)", error)
+        sys.exit(1)
     except SystemExit as ending:  # typer's own, which an interrupt becomes
         if ending.code == INTERRUPTED:
             _explain("interrupted: run the same command again, and it goes on", ending)

@@ -119,8 +119,10 @@ class DataFolder:
     manifest: Manifest
     spec: SpecFile
     """The spec that made it. Its relative paths are of where it was made."""
-    revision: str | None
-    """Commit on the Hub; none for a folder."""
+    repo: str | None = None
+    """Repository on the Hub, from which configurations are fetched when they are asked for."""
+    revision: str | None = None
+    """Commit on the Hub."""
 
     def has(self, model: str) -> bool:
         """Whether steered sets were built for the model."""
@@ -134,11 +136,14 @@ class DataFolder:
 
         Raises:
             DataError: when there is no such configuration, or a file is missing.
+            HubError: when it cannot be fetched.
         """
         paths = [self.path / entry.path for entry in self.manifest.files if entry.config == config]
         if not paths:
             configs = sorted({entry.config for entry in self.manifest.files})
             raise DataError(f"{self.path}: has no {config!r}, but {', '.join(configs)}")
+        if self.repo is not None and not all(path.is_file() for path in paths):
+            _fetch(self.repo, self.revision, [f"{config}/*"])
         for path in paths:
             if not path.is_file():
                 raise DataError(f"{path}: is missing, though the manifest lists it: the folder is incomplete")
@@ -146,27 +151,28 @@ class DataFolder:
 
 
 def open_folder(where: str) -> DataFolder:
-    """Open a data set: a folder, or `ORG/NAME[@REVISION]` on the Hub, downloaded where needed.
+    """Open a data set: a folder, or `ORG/NAME[@REVISION]` on the Hub, of which only what is read is fetched.
 
     Raises:
         DataError: when it is no data set of ours.
         HubError: when the Hub cannot be asked, or has no such repository or revision.
     """
-    path, revision = Path(where), None
-    if not path.is_dir():
-        path = _download(where)
-        revision = path.name
-    return DataFolder(path, read_manifest(path), load_spec(path / SPEC), revision)
-
-
-def _download(where: str) -> Path:
+    if Path(where).is_dir():
+        path = Path(where)
+        return DataFolder(path, read_manifest(path), load_spec(path / SPEC))
     repo, _, revision = where.partition("@")
     if repo.count("/") != 1 or repo.startswith((".", "/", "~")):
         raise DataError(f"{where!r}: no such folder, and no repository of the form ORG/NAME[@REVISION]")
+    path = _fetch(repo, revision or None, [MANIFEST, SPEC])
+    return DataFolder(path, read_manifest(path), load_spec(path / SPEC), repo, path.name)
+
+
+def _fetch(repo: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(repo, repo_type="dataset", revision=revision or None))
+        return Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=patterns))
     except Exception as error:  # the client raises what its transport raises
+        where = repo if revision is None else f"{repo}@{revision}"
         detail = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HubError(f"{where}: cannot be fetched from the Hub: {type(error).__name__}: {detail}") from error

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from support.factories import SPEC, AtSight, make_material, make_question, make_solo, make_spec
+from support.factories import SPEC, AtSight, make_material, make_question, make_response, make_solo, make_spec
 
 from offtraj.errors import BuildError
 from offtraj.sentences import SentenceEnds
@@ -175,6 +175,19 @@ async def test_keep_first_paragraph_keeps_it(store: Store) -> None:
             if row.position == 0:
                 assert row.segments[0].text == f"Okay, this is about {row.question_id}."
                 assert row.segments[1].text == "\nWait. Let me think\n"
+
+
+async def test_a_trajectory_of_one_paragraph_cannot_keep_its_first(store: Store) -> None:
+    made = material(store, RIGHT, spec_with(variants="[default, keep-first-paragraph]", trajectories=1))
+    for question_id in RIGHT:
+        for number in range(4):
+            response = make_response(int(question_id[1:]), RIGHT[question_id][0]).replace("\n\n", " ")
+            store._db.execute(
+                "UPDATE completions SET text=? WHERE key=? AND sample=?", (response, f"weak/{question_id}", number)
+            )
+    rows, builder = await build(made)
+    assert {row.variant for row in rows} == {"default"}
+    assert next(t for t in builder.tallies if t.of == "rows").dropped == Counter(one_paragraph=5)
 
 
 async def test_cross_model_distractors_are_others(store: Store) -> None:

@@ -95,7 +95,7 @@ def test_a_hub_that_is_not_there_is_said(spec: Path, offtraj: Online, tmp_path: 
     assert not (tmp_path / "set").exists()
 
 
-def test_a_model_of_the_hub_is_scored_on_a_set_of_the_hub(spec: Path, online: Online, tmp_path: Path) -> None:
+def test_a_model_of_the_hub_is_scored_on_a_set_of_the_hub(spec: Path, hub: Hub, online: Online, tmp_path: Path) -> None:
     spec.write_text(SPEC.replace("samples: 4}", "samples: 4, max_tokens: 300}"))
     assert online("build", spec, "--out", "set").returncode == 0
     arguments = ["--model", "org/tiny@main", "--on", "weak", "--limit", "3", "--out", "run"]
@@ -104,6 +104,7 @@ def test_a_model_of_the_hub_is_scored_on_a_set_of_the_hub(spec: Path, online: On
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert info["data"]["revision"] == COMMIT
     assert (info["model"]["path"], info["model"]["revision"]) == ("org/tiny", COMMIT)
+    assert not any("resolve" in asked and "trajectories--" in asked for asked in hub.asked)  # nobody reads them here
     local = online("run", "set", *arguments[:-1], "local")
     assert local.returncode == 0, local.stderr
     assert (tmp_path / "local" / "outcomes.parquet").read_bytes() == (

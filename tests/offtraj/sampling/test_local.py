@@ -98,7 +98,9 @@ async def test_samples_follow_the_models_own_distribution(reasoner: Reasoner) ->
     order = np.argsort(-chances)
     inside = order[np.cumsum(chances[order]) - chances[order] < 0.8]
     nucleus = chances[inside] / chances[inside].sum()
-    texts = [reasoner.format.tokenizer.decode([int(token)], skip_special_tokens=False) for token in inside]
+    tokenizer = reasoner.format.tokenizer
+    end = tokenizer.eos_token_id  # is left out of the text
+    texts = ["" if token == end else tokenizer.decode([int(token)], skip_special_tokens=False) for token in inside]
     counts = Counter(completion.text for completion in found.values())
     expected = Counter[str]()
     for text, share in zip(texts, nucleus, strict=True):
