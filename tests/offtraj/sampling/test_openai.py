@@ -32,7 +32,7 @@ def make_request(reasoner: Reasoner, number: int = 0, samples: int = 1, max_toke
 
 def make_engine(reasoner: Reasoner, base_url: str, **fields: object) -> OpenAIEngine:
     spec = OpenAISpec.model_validate(
-        {"kind": "openai", "base_url": base_url, "timeout": 1.0, "max_retries": 2, "concurrency": 8, **fields}
+        {"kind": "openai", "base_url": base_url, "timeout": 30.0, "max_retries": 2, "concurrency": 8, **fields}
     )
     return OpenAIEngine(reasoner, spec, base_url=base_url)
 
@@ -72,7 +72,8 @@ async def test_many_requests_are_in_flight_but_no_more_than_allowed(reasoner: Re
 @pytest.mark.parametrize("fault", [429, 500, 503, "hang", "cut"])
 async def test_what_may_succeed_is_tried_again(reasoner: Reasoner, fault: int | str) -> None:
     async with serving(echo, faults=[fault]) as server:
-        replies = await ask(make_engine(reasoner, server.base_url), [make_request(reasoner)])
+        timeout = 1.0 if fault == "hang" else 30.0
+        replies = await ask(make_engine(reasoner, server.base_url, timeout=timeout), [make_request(reasoner)])
     assert [type(reply.result) for reply in replies] == [Completion]
     assert len(server.requests) == 2
 
@@ -93,7 +94,8 @@ async def test_what_does_not_succeed_is_a_failure_and_never_an_answer(
 ) -> None:
     async with serving(echo, faults=faults) as server:
         requests = [make_request(reasoner, 0, samples=2)]
-        replies = await ask(make_engine(reasoner, server.base_url, concurrency=1), requests)
+        timeout = 1.0 if "hang" in faults else 30.0
+        replies = await ask(make_engine(reasoner, server.base_url, concurrency=1, timeout=timeout), requests)
         again = await ask(make_engine(reasoner, server.base_url), requests)
     failures = [reply.result for reply in replies if isinstance(reply.result, Failure)]
     assert failures
