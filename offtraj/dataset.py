@@ -121,7 +121,7 @@ def steered_config(one: SteeredSet) -> Config:
 
 def _model(solo: Solo) -> ModelEntry:
     rates = Counter(solo.rate(question_id) for question_id in solo.samples)
-    verdicts = Counter(f"{s.verdict.outcome}: {s.verdict.reason}" for s in solo)
+    verdicts = Counter(f"{s.verdict.name}: {s.verdict.reason}" for s in solo)
     return ModelEntry(
         revision=solo.reasoner.revision or solo.identity,
         lengths=solo.reasoner.tokens.unit,

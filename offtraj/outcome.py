@@ -11,7 +11,7 @@ from offtraj.completion import Completion, Exactness, FinishReason
 from offtraj.errors import DataError
 from offtraj.spec import TestName
 from offtraj.steered_set import SteeredRow
-from offtraj.verify import DecidedBy, OutcomeName, Verdict
+from offtraj.verify import DecidedBy, Verdict, VerdictName
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +48,7 @@ class Outcome:
     tokens: int | None
     """Tokens of the completion."""
     exactness: Exactness
-    outcome: OutcomeName
+    verdict: VerdictName
     decided_by: DecidedBy | None
     reason: str
 
@@ -84,7 +84,7 @@ def outcome_of(
         prompt_tokens=None if completion is None else completion.prompt_tokens,
         tokens=None if completion is None else completion.tokens,
         exactness=exactness,
-        outcome=verdict.outcome,
+        verdict=verdict.name,
         decided_by=verdict.decided_by,
         reason=verdict.reason,
     )

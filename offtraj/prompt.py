@@ -54,13 +54,17 @@ class ChatFormat:
         if not tokenizer.chat_template:
             raise EngineError(f"{name}: its tokenizer has no chat template")
         self.tokenizer = tokenizer
+        self._name = name
         self.delimiters = delimiters or _find_delimiters(tokenizer, self.generation_prompt("?"), name)
         self.tokens = HubTokens(tokenizer, unit=name)
 
     def generation_prompt(self, question: str) -> str:
         """The rendered template, up to where the model goes on: one user turn, no system prompt."""
         messages = [{"role": "user", "content": question}]
-        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        except Exception as error:  # templates are programs, and raise what they like
+            raise EngineError(f"{self._name}: its chat template cannot be rendered: {error}") from error
 
     def solo(self, question: str) -> Prompt:
         """The prompt with nothing injected."""

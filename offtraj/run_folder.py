@@ -63,7 +63,7 @@ async def write_run(out: Path, info: Mapping[str, Any], outcomes: AsyncIterator[
             with pq.ParquetWriter(folder / OUTCOMES, schema, compression="zstd") as writer:
                 waiting: list[Outcome] = []
                 async for outcome in outcomes:
-                    counts[outcome.outcome] += 1
+                    counts[outcome.verdict] += 1
                     exactness[outcome.exactness] = exactness.get(outcome.exactness, 0) + 1
                     waiting.append(outcome)
                     if len(waiting) == _ROW_GROUP:

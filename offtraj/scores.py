@@ -53,7 +53,7 @@ class Cell:
     revealed: int
     """Outcomes whose steer gives the gold answer away."""
     by_rule: int
-    by_judge: int
+    judged: int
 
 
 def summarise(outcomes: Iterable[Outcome]) -> list[Cell]:
@@ -135,7 +135,7 @@ class _Point:
         return cls(
             f"{outcome.benchmark}\0{outcome.question_id}",
             at,
-            outcome.outcome,
+            outcome.verdict,
             outcome.reason,
             outcome.decided_by,
             outcome.reveals_answer,
@@ -170,7 +170,7 @@ def _cells(test: TestName, variant: str, subset: str, guide: str | None, points:
             unscored=len(inside) - len(scored),
             revealed=sum(point.revealed for point in scored),
             by_rule=deciders["rule"],
-            by_judge=deciders["judge"],
+            judged=deciders["judge"],
         )
 
 

@@ -65,7 +65,7 @@ class SoloSample:
     @property
     def correct(self) -> bool:
         """Whether it solves the question."""
-        return self.verdict.outcome == "correct"
+        return self.verdict.name == "correct"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Solo:
 
     def rate(self, question_id: str) -> SolveRate:
         """The solve rate. Unscored samples do not count."""
-        scored = [s for s in self.samples.get(question_id, ()) if s.verdict.outcome != "unscored"]
+        scored = [s for s in self.samples.get(question_id, ()) if s.verdict.name != "unscored"]
         return SolveRate(sum(s.correct for s in scored), len(scored))
 
     def trajectory(self, sample: SoloSample) -> Trajectory:

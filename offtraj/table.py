@@ -79,7 +79,7 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
     return table
 
 
-_COUNTS = ("n", "questions", "truncated", "no_answer", "unscored", "revealed", "by_judge")
+_COUNTS = ("n", "questions", "truncated", "no_answer", "unscored", "revealed", "judged")
 
 
 def _place(cell: Cell) -> float | None:

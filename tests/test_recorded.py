@@ -49,7 +49,7 @@ def rows(built: Path, config: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_recordings_are_read_as_the_issue_of_each_says(manifest: dict[str, Any]) -> None:
+def test_the_recordings_are_read_as_they_are_described(manifest: dict[str, Any]) -> None:
     models = manifest["models"]
     sixteenths = {rate: n for rate, n in models["r1-llama-8b"]["solve_rates"].items() if rate.endswith("/16")}
     assert sum(sixteenths.values()) == 50
@@ -67,7 +67,7 @@ def test_recoverability_is_of_correct_trajectories_cut_at_sentence_ends(built: P
         source = thinking["r1-llama-8b", row["question_id"], own["sample"]]
         key = (row["question_id"], own["sample"])
         ends.setdefault(key, SentenceEnds(source["thinking"]).all())
-        assert source["outcome"] == "correct"
+        assert source["verdict"] == "correct"
         assert row["prefix"] == own["text"] + between["text"] + steer["text"]
         assert own["text"] == source["thinking"][: own["end"]]
         assert (
@@ -94,7 +94,7 @@ def test_guidability_is_of_correct_guides_on_unsolved_questions(built: Path, thi
             steer, *closing = row["segments"]
             source = thinking[steer["model"], row["question_id"], steer["sample"]]
             guides[steer["model"]] += 1
-            assert (source["outcome"], steer["role"], row["position"]) == ("correct", "steer", None)
+            assert (source["verdict"], steer["role"], row["position"]) == ("correct", "steer", None)
             assert steer["text"] == source["thinking"][: steer["end"]]
             assert [segment["text"] for segment in closing] == (
                 ["</think>"] if row["variant"] == "answer-forcing" else []

@@ -90,7 +90,7 @@ def unhelpful(sample: SoloSample) -> str | None:
     if sample.correct:
         return unusable(sample)
     reason = sample.verdict.reason
-    return reason if reason in ("truncated", "no_answer") else sample.verdict.outcome
+    return reason if reason in ("truncated", "no_answer") else sample.verdict.name
 
 
 def delimiters_of(solo: Solo) -> Delimiters:

@@ -89,7 +89,7 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
             "answer": Value("string"),
             "tokens": Value("int32"),
             "finish_reason": Value("string"),
-            "outcome": Value("string"),
+            "verdict": Value("string"),
             "decided_by": Value("string"),
             "reason": Value("string"),
         }
@@ -110,7 +110,7 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
             "answer": trajectory.answer,
             "tokens": solo.reasoner.tokens.count(trajectory.thinking),
             "finish_reason": sample.finish_reason,
-            "outcome": sample.verdict.outcome,
+            "verdict": sample.verdict.name,
             "decided_by": sample.verdict.decided_by,
             "reason": sample.verdict.reason,
         }

@@ -4,7 +4,7 @@ from offtraj.verify.answer import Answer, find_answer, last_boxed
 from offtraj.verify.grader import Grader
 from offtraj.verify.reveal import Candidate, candidates, revealed_at, states
 from offtraj.verify.rule import Comparison, RuleVerifier, Verifier
-from offtraj.verify.verdict import DecidedBy, OutcomeName, Verdict
+from offtraj.verify.verdict import DecidedBy, Verdict, VerdictName
 
 __all__ = [
     "Answer",
@@ -12,9 +12,9 @@ __all__ = [
     "Comparison",
     "DecidedBy",
     "Grader",
-    "OutcomeName",
     "RuleVerifier",
     "Verdict",
+    "VerdictName",
     "Verifier",
     "candidates",
     "find_answer",

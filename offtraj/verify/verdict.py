@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DecidedBy", "OutcomeName", "Verdict"]
+__all__ = ["DecidedBy", "Verdict", "VerdictName"]
 
-OutcomeName = Literal["correct", "incorrect", "unscored"]
+VerdictName = Literal["correct", "incorrect", "unscored"]
 DecidedBy = Literal["rule", "judge", "execution"]
 
 
@@ -15,7 +15,7 @@ DecidedBy = Literal["rule", "judge", "execution"]
 class Verdict:
     """Correct, incorrect, or unscored: a failure of ours, counted and shown, never an answer's fault."""
 
-    outcome: OutcomeName
+    name: VerdictName
     decided_by: DecidedBy | None
     """None for unscored."""
     reason: str

@@ -98,6 +98,13 @@ def test_a_tokenizer_without_template_is_refused() -> None:
         ChatFormat(tokenizer, None, name="bare")
 
 
+def test_a_template_that_cannot_be_rendered_is_said() -> None:
+    tokenizer = make_tokenizer("r1")
+    tokenizer.chat_template = "{{ raise_exception('only tools') }}"
+    with pytest.raises(EngineError, match="broken: its chat template cannot be rendered: only tools"):
+        ChatFormat(tokenizer, None, name="broken")
+
+
 def test_a_question_is_put_in_once() -> None:
     assert fill_template("Q: {question}!", "what of {question} and {x}?") == "Q: what of {question} and {x}?!"
     assert question_template("math", None).startswith("{question}\n\nPlease reason step by step")

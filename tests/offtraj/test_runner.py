@@ -74,7 +74,7 @@ async def test_continuations_are_graded(tmp_path: Path, store: Store, verifier: 
         tmp_path, {rows[0].id: [right], rows[1].id: ["</think>\n\\boxed{0}"], rows[2].id: [r"on and on \boxed{21}"]}
     )
     outcomes = await score(make_runner(RECORDED, tape, store, verifier), rows)
-    assert [(o.outcome, o.reason) for o in outcomes] == [
+    assert [(o.verdict, o.reason) for o in outcomes] == [
         ("correct", "boxed"),
         ("incorrect", "boxed"),
         ("incorrect", "truncated"),  # a box inside unfinished thinking is no answer
@@ -92,7 +92,7 @@ async def test_several_samples_a_row_are_outcomes_of_their_own(
     row = make_row(0)
     tape = make_tape(tmp_path, {row.id: [r"</think>\boxed{1}", r"</think>\boxed{2}"]})
     outcomes = await score(make_runner(RECORDED, tape, store, verifier, samples=2), [row])
-    assert [(o.sample, o.outcome) for o in outcomes] == [(0, "correct"), (1, "incorrect")]
+    assert [(o.sample, o.verdict) for o in outcomes] == [(0, "correct"), (1, "incorrect")]
 
 
 async def test_after_a_forced_end_everything_is_the_answer(
@@ -101,7 +101,7 @@ async def test_after_a_forced_end_everything_is_the_answer(
     segments = (Segment("steer", "Okay.", "guide", "q0", 0, 0, 5, 1), Segment("transition", "</think>"))
     row = make_row(0, test="guidability", variant="answer-forcing", position=None, segments=segments)
     tape = make_tape(tmp_path, {row.id: [r"\boxed{1}"]})
-    assert [o.outcome for o in await score(make_runner(RECORDED, tape, store, verifier), [row])] == ["correct"]
+    assert [o.verdict for o in await score(make_runner(RECORDED, tape, store, verifier), [row])] == ["correct"]
 
 
 async def test_a_model_without_delimiters_answers_in_its_thinking(
@@ -110,7 +110,7 @@ async def test_a_model_without_delimiters_answers_in_its_thinking(
     row = make_row(0)
     tape = make_tape(tmp_path, {row.id: [r"so \boxed{1}"]})
     runner = make_runner(replace(RECORDED, delimiters=NONE), tape, store, verifier)
-    assert [o.outcome for o in await score(runner, [row])] == ["correct"]
+    assert [o.verdict for o in await score(runner, [row])] == ["correct"]
 
 
 async def test_rows_that_force_an_answer_otherwise_are_refused(
@@ -127,7 +127,7 @@ async def test_a_prefix_that_would_end_the_thinking_is_unscored(
 ) -> None:
     row = make_row(0, segments=(Segment("steer", "Okay.</think> So"),))
     outcomes = await score(make_runner(RECORDED, make_tape(tmp_path, {row.id: [r"\boxed{1}"]}), store, verifier), [row])
-    assert [(o.outcome, o.reason) for o in outcomes] == [("unscored", "not_sampled: the prefix holds '</think>'")]
+    assert [(o.verdict, o.reason) for o in outcomes] == [("unscored", "not_sampled: the prefix holds '</think>'")]
 
 
 async def test_the_model_sees_template_delimiter_and_prefix(
@@ -173,7 +173,7 @@ async def test_failures_are_unscored_and_asked_for_again(
         first = await score(make_runner(reasoner, engine, store, verifier), rows)
         second = await score(make_runner(reasoner, engine, store, verifier), rows)
         await engine.close()
-    assert [o.outcome for o in first] == ["correct", "unscored", "incorrect", "incorrect"]
+    assert [o.verdict for o in first] == ["correct", "unscored", "incorrect", "incorrect"]
     assert "fault 400" in first[1].reason
-    assert [o.outcome for o in second] == ["correct", "incorrect", "incorrect", "incorrect"]
+    assert [o.verdict for o in second] == ["correct", "incorrect", "incorrect", "incorrect"]
     assert len(server.requests) == 5

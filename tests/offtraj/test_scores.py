@@ -45,7 +45,7 @@ def cell(cells: list[Cell], **fields: Any) -> Cell:
 def test_unscored_outcomes_are_counted_and_no_part_of_the_score() -> None:
     whole = cell(summarise(make_outcomes("++-tn?j")), position=None)
     assert (whole.n, whole.unscored, whole.truncated, whole.no_answer) == (6, 1, 1, 1)
-    assert (whole.by_rule, whole.by_judge) == (5, 1)
+    assert (whole.by_rule, whole.judged) == (5, 1)
     assert whole.score == 0.5
 
 

@@ -128,12 +128,12 @@ def test_a_model_is_scored_on_a_set_built_for_another(
     assert len(outcomes) == 24
     assert {o["exactness"] for o in outcomes} == {"ids"}
     assert all(o["completion"] is not None and o["prompt_tokens"] > o["prefix_tokens"] > 0 for o in outcomes)
-    assert {o["outcome"] for o in outcomes} <= {"correct", "incorrect"}
+    assert {o["verdict"] for o in outcomes} <= {"correct", "incorrect"}
     assert {o["reason"] for o in outcomes} <= {"truncated", "no_answer", "boxed", "stated"}
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert info["outcomes"] == {
-        "correct": sum(o["outcome"] == "correct" for o in outcomes),
-        "incorrect": sum(o["outcome"] == "incorrect" for o in outcomes),
+        "correct": sum(o["verdict"] == "correct" for o in outcomes),
+        "incorrect": sum(o["verdict"] == "incorrect" for o in outcomes),
         "unscored": 0,
     }
     assert info["exactness"] == {"ids": 24}
