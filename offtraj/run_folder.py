@@ -17,6 +17,8 @@ from offtraj.scores import Cell, summarise
 __all__ = ["RunFolder", "check_run_target", "read_run", "write_run"]
 
 RUN, OUTCOMES, SCORES = "run.json", "outcomes.parquet", "scores.json"
+_IDENTITY = ("data", "model", "engine", "sampling")
+"""What makes a run that run; versions and times do not."""
 _ROW_GROUP = 256  # outcomes
 
 
@@ -54,7 +56,7 @@ async def write_run(out: Path, info: Mapping[str, Any], outcomes: AsyncIterator[
     """
     import pyarrow.parquet as pq
 
-    check_run_target(out)
+    check_run_target(out, info)
     schema = outcome_schema()
     try:
         with new_folder(out) as folder:
@@ -81,14 +83,25 @@ async def write_run(out: Path, info: Mapping[str, Any], outcomes: AsyncIterator[
     return read_run(out)
 
 
-def check_run_target(out: Path) -> None:
+def check_run_target(out: Path, info: Mapping[str, Any]) -> None:
     """See that a run may be written to `out`, before anything is generated for it.
 
     Raises:
-        OutputError: when it holds anything but a run.
+        OutputError: when it holds anything but this run: another model, other rows, other sampling.
     """
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / RUN).is_file())):
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / RUN).is_file():
         raise OutputError(f"{out}: exists, and is no run folder: choose another --out")
+    there = read_run(out).info
+    differ = [
+        f"{part}.{key} is {there.get(part, {}).get(key)!r}, not {value!r}"
+        for part in _IDENTITY
+        for key, value in info[part].items()
+        if there.get(part, {}).get(key) != value
+    ]
+    if differ:
+        raise OutputError(f"{out}: holds another run: {'; '.join(differ)}: choose another --out")
 
 
 def read_run(path: Path) -> RunFolder:

@@ -85,20 +85,30 @@ def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
         EngineError: for a model that cannot be found or read.
     """
     declared = None if Path(model).is_dir() else file.spec.reasoner(model)
-    if declared is None:
-        path, _, revision = (model, "", "") if Path(model).is_dir() else model.partition("@")
-        if not Path(path).is_dir() and path.count("/") != 1:
-            known = ", ".join(one.id for one in file.spec.reasoners)
-            raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
-        spec = _engine(file.spec, engine or "transformers")
-        return Contender(reasoner_at(path, revision=revision or None), spec, None)
-    spec = _engine(file.spec, engine or declared.engine)
-    if isinstance(spec, RecordedSpec) and engine is None:
+    spec = _engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
+    if isinstance(spec, RecordedSpec) and (engine is None or declared is None or declared.recorded_as is None):
         raise UsageError(
             f"--model {model!r}: is a recording, which cannot go on from a prefix: give a folder or Hub id, and "
             f"`--on {model}` for the sets that were built for it"
+            if engine is None
+            else f"--engine {engine!r}: is a recording, in which {model!r} has no name (`recorded_as`)"
         )
+    if declared is None:
+        return Contender(_model_at(file.spec, model), spec, None)
+    if declared.path is None and not isinstance(spec, RecordedSpec):
+        raise UsageError(f"--engine {engine!r}: {model!r} has no weights (`path`) that it could run: give a folder")
     return Contender(load_reasoner(file, declared), spec, declared)
+
+
+def _model_at(spec: Spec, model: str) -> Reasoner:
+    """A model that the spec does not know."""
+    if Path(model).is_dir():
+        return reasoner_at(model)
+    path, _, revision = model.partition("@")
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        known = ", ".join(one.id for one in spec.reasoners)
+        raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
+    return reasoner_at(path, revision=revision or None)
 
 
 def choose_sets(
@@ -136,10 +146,11 @@ async def score(
     Raises:
         OfftrajError: as the engine, the store and `write_run` do.
     """
-    check_run_target(out)
     file, reasoner = sets.data.spec, contender.reasoner
     engine = open_engine(contender.engine, reasoner, file=file, model=contender.declared)
     verifier = RuleVerifier()
+    info = _info(sets, contender, engine, verifier)
+    check_run_target(out, info)
     runner = Runner(
         reasoner=reasoner,
         engine=engine,
@@ -153,7 +164,6 @@ async def score(
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
         await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
-        info = _info(sets, contender, engine, verifier)
         info["timing"] = {"seconds": round(time.monotonic() - started, 1), "generated": runner.generated}
         return await write_run(out, info, runner.outcomes(sets.rows()))
     finally:

@@ -176,6 +176,9 @@ def test_a_spec_is_built_and_its_model_run(spec: Path, offtraj: Run, tmp_path: P
     [
         (["--model", "weak"], "is a recording, which cannot go on from a prefix: give a folder or Hub id, and `--on weak`"),
         (["--model", "nobody"], "no folder, no Hub id ORG/NAME, and none of the spec's: weak, other, guide"),
+        (["--model", "./nobody"], "--model './nobody': no folder, no Hub id ORG/NAME"),
+        (["--model", "weak", "--engine", "transformers"], "--engine 'transformers': 'weak' has no weights (`path`)"),
+        (["--model", "{tiny}", "--engine", "tape"], "--engine 'tape': is a recording, in which"),
         (["--model", "{tiny}"], "nothing was built for 'tiny-qwen3': choose with --on one of weak, other"),
         (["--model", "{tiny}", "--on", "guide"], "has no such set for 'guide': it has recoverability--weak"),
         (["--model", "{tiny}", "--on", "weak", "--test", "relay"], "--test 'relay': expected one of recoverability, guidability"),
@@ -190,6 +193,17 @@ def test_a_run_that_makes_no_sense_is_refused(
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_another_run_is_not_written_over(built: Path, offtraj: Run, tmp_path: Path, r1: Path) -> None:
+    with in_background(lambda: serving(right)) as server:
+        arguments = ["run", "set", "--model", r1, "--on", "weak", "--engine", server.base_url, "--out", "run"]
+        assert offtraj(*arguments, "--limit", "5").returncode == 0
+        before = (tmp_path / "run" / "run.json").read_bytes()
+        done = offtraj(*arguments, "--limit", "6")
+    assert done.returncode == 2
+    assert "run: holds another run: data.limit is 5, not 6: choose another --out" in done.stderr
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
 def test_an_incomplete_data_set_is_said(built: Path, offtraj: Run, qwen3: Path) -> None:
