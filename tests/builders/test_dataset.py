@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from pathlib import Path
 
 import datasets
 import pytest
+from support.background import in_background
 from support.factories import SPEC, make_question, make_response, write_jsonl, write_small_benchmark
+from support.server import serving
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -292,3 +295,52 @@ def test_an_interrupt_ends_with_130_and_goes_on_later(spec: Path, tmp_path: Path
     assert "Traceback" not in errors
     assert not (tmp_path / "set").exists()
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
+def test_a_kill_while_solo_samples_come_from_a_server_asks_for_nothing_twice(
+    spec: Path, tmp_path: Path, r1: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(r1)
+
+    def answer(ids: list[int], choice: int) -> str:
+        """Thinking goes on where the template opened it; q0 and q1 are hard."""
+        time.sleep(0.02)
+        found = re.search(r"What is (\d+)0 \+ 1\?", tokenizer.decode(ids))
+        number = 0 if found is None else int(found[1])
+        right = choice < {0: 0, 1: 1}.get(number, 4)
+        return make_response(number, 10 * number + 1 if right else 999, sentences=10 + choice).removeprefix("<think>\n")
+
+    def command(workspace: str, out: str) -> list[str | Path]:
+        return [sys.executable, "-m", "offtraj", "build", spec, "--out", out, "--workspace", workspace]
+
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    moments = random.Random(2)
+    with in_background(lambda: serving(answer)) as server:
+        spec.write_text(
+            SPEC.replace("{id: weak, engine: tape, recorded_as: Weak, tokenizer: words}", f"{{id: weak, engine: api, path: {r1}}}")
+            .replace("engines:", f"engines:\n  api: {{kind: openai, base_url: '{server.base_url}', concurrency: 1}}")
+        )  # fmt: skip
+        subprocess.run(command("undisturbed", "whole"), cwd=tmp_path, env=environment, capture_output=True, check=True)
+        alone = server.asked()
+        server.requests.clear()
+        kills = 0
+        for _ in range(4):
+            process = subprocess.Popen(
+                command("w", "set"), cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            seen, started = len(server.requests), time.monotonic()
+            while process.poll() is None and len(server.requests) == seen and time.monotonic() - started < 60:
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.05))
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            process.wait()
+        subprocess.run(command("w", "set"), cwd=tmp_path, env=environment, capture_output=True, check=True)
+        asked = server.asked()
+    assert kills > 0
+    assert set(asked) == set(alone)
+    assert asked.total() <= alone.total() + kills  # one at a time: at most what was in flight is asked for again
+    assert digest(tmp_path / "set") == digest(tmp_path / "whole")
