@@ -20,7 +20,7 @@ from offtraj.trajectory import NONE, Delimiters
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Reasoner", "load_reasoner", "reasoner_at"]
+__all__ = ["Reasoner", "folder_revision", "load_reasoner", "reasoner_at"]
 
 _WORDS = "words"
 _FOLDER = "sha256:"
@@ -73,6 +73,15 @@ def load_reasoner(file: SpecFile, model: ModelSpec) -> Reasoner:
         return Reasoner(model.id, None, model.revision, tokens, None, delimiters)
     assert path is not None  # checked with the spec: what is sampled has weights
     return reasoner_at(path, model_id=model.id, revision=model.revision, delimiters=delimiters, tokenizer=tokenizer)
+
+
+def folder_revision(file: SpecFile, model: ModelSpec) -> str | None:
+    """The revision that a model of a spec has today, when it lies in a folder; else `None`."""
+    if model.path is None:
+        return None
+    group = "models" if model in file.spec.models else "guides"
+    path = file.model_path(model.path, group, getattr(file.spec, group).index(model), "path")
+    return _pin(path, None) if Path(path).is_dir() else None
 
 
 def reasoner_at(
@@ -143,8 +152,9 @@ def _pin(path: str, revision: str | None) -> str:
     """What the weights are: a folder's digest, or the commit that a branch or tag points at now."""
     folder = Path(path)
     if folder.is_dir():
-        files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
-        return _FOLDER + content_id([[file.relative_to(folder).as_posix(), file_sha256(file)] for file in files])
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        names = {name: file for file in files if _is_loaded(name := file.relative_to(folder).as_posix())}
+        return _FOLDER + content_id([[name, file_sha256(file)] for name, file in names.items()])
     if revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision):
         return revision
     from huggingface_hub import HfApi
@@ -160,3 +170,8 @@ def _pin(path: str, revision: str | None) -> str:
     if commit is None:
         raise EngineError(f"the Hub names no commit for {path!r} at {revision or 'main'!r}")
     return commit
+
+
+def _is_loaded(name: str) -> bool:
+    """Whether a model depends on this file of its folder: not on its card, nor on what is told of its training."""
+    return not name.startswith((".", "training/")) and "/." not in name and not name.endswith(".md")

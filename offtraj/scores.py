@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from offtraj.outcome import Outcome
 from offtraj.spec import TestName
 
-__all__ = ["Cell", "Interval", "clustered_interval", "summarise"]
+__all__ = ["Cell", "Interval", "clustered_interval", "solo_accuracy", "summarise"]
 
 _RESAMPLES = 2000
 
@@ -112,6 +112,19 @@ def clustered_interval(correct: NDArray[np.int64], total: NDArray[np.int64], *, 
         rng=np.random.default_rng(0),
     )
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def solo_accuracy(solve_rates: Mapping[str, int]) -> tuple[float | None, Interval | None]:
+    """Average Pass@1 without anything injected, with its interval over questions (paper, Tables 3 and 4).
+
+    Args:
+        solve_rates: How many questions are solved how often, such as `{"7/8": 12}`.
+    """
+    counts = [tuple(map(int, rate.split("/"))) for rate, questions in solve_rates.items() for _ in range(questions)]
+    if not counts:
+        return None, None
+    solved, sampled = np.array(counts, dtype=np.int64).T
+    return float((solved / sampled).mean()), clustered_interval(solved[:, None], sampled[:, None])
 
 
 _TESTS: tuple[TestName, ...] = ("recoverability", "guidability")

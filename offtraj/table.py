@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from offtraj.plan import Plan
 from offtraj.publishing import Manifest
-from offtraj.scores import Cell
+from offtraj.scores import Cell, Interval, solo_accuracy
 from offtraj.spec import TestName
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["counts_table", "overview", "plan_table", "score_tables"]
+__all__ = ["counts_table", "overview", "plan_table", "score_tables", "solo_table"]
 
 
 def overview(runs: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
@@ -73,7 +73,7 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
             *([guide or "all"] if test == "guidability" else []),
             *(_percent(row[place].score) if place in row else "–" for place in places),
             _percent(whole.score),
-            _interval(whole),
+            _range(whole.interval),
             *(str(getattr(whole, name)) for name in counts),
         )
     return table
@@ -92,10 +92,6 @@ def _tests(cells: Sequence[Cell]) -> list[TestName]:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
-
-
-def _interval(cell: Cell) -> str:
-    return "–" if cell.interval is None else f"{100 * cell.interval.low:.1f}–{100 * cell.interval.high:.1f}"
 
 
 def _style() -> dict[str, Any]:
@@ -142,6 +138,34 @@ def counts_table(manifest: Manifest) -> Table:
 
 
 def _score(cell: Cell | None) -> str:
-    if cell is None or cell.score is None:
-        return "–"
-    return f"{_percent(cell.score)} ({_interval(cell)})"
+    return "–" if cell is None else _with_interval(cell.score, cell.interval)
+
+
+def _with_interval(score: float | None, interval: Interval | None) -> str:
+    return _percent(score) if interval is None else f"{_percent(score)} ({_range(interval)})"
+
+
+def _range(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{100 * interval.low:.1f}–{100 * interval.high:.1f}"
+
+
+def solo_table(manifest: Manifest) -> Table:
+    """How often models and guides solve questions alone, and how that spreads over the questions."""
+    from rich.table import Table
+
+    table = Table(title="Alone, in percent (95 %), and questions by how often they are solved", **_style())
+    table.add_column("model")
+    table.add_column("average Pass@1", justify="right")
+    levels = sorted(
+        {rate for entry in manifest.models.values() for rate in entry.solve_rates},
+        key=lambda rate: [int(count) for count in rate.split("/")],
+    )
+    for level in levels:
+        table.add_column(level, justify="right")
+    for name, entry in manifest.models.items():
+        table.add_row(
+            name,
+            _with_interval(*solo_accuracy(entry.solve_rates)),
+            *(str(entry.solve_rates.get(level, 0)) for level in levels),
+        )
+    return table

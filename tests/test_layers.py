@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # From the bottom to the top; modules on one line do not import each other.
 LAYERS = [
     {"offtraj"},
-    {"errors", "digest", "progress", "tasks"},
+    {"errors", "digest", "packaged", "progress", "tasks"},
     {"records", "atomic"},
     {"spec"},
     {"trajectory", "question", "sentences", "tokens", "plan"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"verify"},
     {"solo", "outcome"},
     {"scores", "publishing", "offtraj_builders"},
-    {"runner", "dataset", "run_folder", "table"},
+    {"runner", "dataset", "run_folder", "table", "pocket"},
     {"scoring"},
     {"cli"},
     {"__main__"},

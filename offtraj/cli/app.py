@@ -13,9 +13,11 @@ import typer
 
 from offtraj import __version__
 from offtraj.cli.build import build
+from offtraj.cli.quickstart import quickstart
 from offtraj.cli.report import report
 from offtraj.cli.run import run
 from offtraj.cli.spec import plan, schema, validate
+from offtraj.cli.train import train
 from offtraj.errors import OfftrajError
 
 __all__ = ["app", "main"]
@@ -30,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (validate, plan, build, run, report, schema):
+for command in (quickstart, validate, plan, build, run, report, schema, train):
     app.command()(command)
 
 

@@ -10,9 +10,10 @@ import typer
 from offtraj.cli.options import Tests, Workspace, store_path
 
 if TYPE_CHECKING:
-    from offtraj.publishing import DataFolder
+    from offtraj.publishing import DataFolder, Manifest
+    from offtraj.spec import SpecFile
 
-__all__ = ["run"]
+__all__ = ["built", "run"]
 
 OVER_TOLERANCE = 3
 
@@ -88,10 +89,9 @@ def run(
 
 
 def _data(target: str, model: str, workspace: Path) -> DataFolder:
-    """The data set to run on; a spec's is built first, from the workspace where it is there already."""
-    from offtraj.cli.build import build_folder, default_folder
+    """The data set to run on; a spec's is built first."""
     from offtraj.errors import UsageError
-    from offtraj.publishing import MANIFEST, open_folder
+    from offtraj.publishing import open_folder
     from offtraj.spec import load_spec
 
     if not target.endswith((".yaml", ".yml")):
@@ -103,10 +103,43 @@ def _data(target: str, model: str, workspace: Path) -> DataFolder:
             f"--model {model!r}: {target} has no such model, but {known}: to score another one, `offtraj build {target}` "
             "and run on the folder"
         )
+    return built(file, workspace=workspace, model=model)
+
+
+def built(file: SpecFile, *, workspace: Path, model: str | None = None, limit: int | None = None) -> DataFolder:
+    """The data set of a spec, where builds go by default; made anew unless it is there already.
+
+    Args:
+        file: The spec. Paths in it start where it lies, not where its copy in the data set does.
+        workspace: Where what was sampled before is taken from.
+        model: Whose sets must be among it; all models' by default.
+        limit: At most so many questions of each benchmark.
+    """
+    from dataclasses import replace
+
+    from offtraj.cli.build import build_folder, default_folder
+    from offtraj.publishing import MANIFEST, open_folder
+
     out = default_folder(file)
+    models = [declared.id for declared in file.spec.models] if model is None else [model]
     if (out / MANIFEST).is_file():
         there = open_folder(str(out))
-        if there.manifest.spec_sha256 == file.digest and there.manifest.limit is None and there.has(model):
-            return there
-    build_folder(file, out, models=(), tests=(), limit=None, workspace=workspace)
-    return open_folder(str(out))
+        if _is_current(there.manifest, file, limit) and all(map(there.has, models)):
+            return replace(there, spec=file)
+    build_folder(file, out, models=(), tests=(), limit=limit, workspace=workspace)
+    return replace(open_folder(str(out)), spec=file)
+
+
+def _is_current(manifest: Manifest, file: SpecFile, limit: int | None) -> bool:
+    """Whether a data set is what the spec makes today: also of models in folders that may have been trained on."""
+    from offtraj.reasoner import folder_revision
+
+    return (
+        manifest.spec_sha256 == file.digest
+        and manifest.limit == limit
+        and all(
+            folder_revision(file, model) in (None, manifest.models[model.id].revision)
+            for model in file.spec.reasoners
+            if model.id in manifest.models
+        )
+    )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
-
 from offtraj.errors import SpecError
+from offtraj.packaged import packaged
 from offtraj.publishing.manifest import Manifest
 from offtraj.spec import SpecFile
 
@@ -22,7 +20,7 @@ def render_card(file: SpecFile, manifest: Manifest) -> str:
 
     declared = file.spec.publish.card if file.spec.publish is not None else None
     path = None if declared is None else file.file(declared, "publish", "card")
-    text = _packaged() if path is None else path.read_text(encoding="utf-8")
+    text = (path or packaged("cards") / "dataset.md.j2").read_text(encoding="utf-8")
     # Markdown, not HTML: nothing is escaped.
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
     configs: dict[str, list[str]] = {}
@@ -35,12 +33,3 @@ def render_card(file: SpecFile, manifest: Manifest) -> str:
     except jinja2.TemplateError as error:
         raise SpecError(f"{path or 'the packaged card'}: the template cannot be filled in: {error}") from error
     return card.rstrip("\n") + "\n"
-
-
-def _packaged() -> str:
-    name = "dataset.md.j2"
-    packaged = files("offtraj").joinpath("_cards", name)
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    checkout = Path(__file__).resolve().parents[2] / "cards" / name  # not installed from a wheel
-    return checkout.read_text(encoding="utf-8")

@@ -1,0 +1,51 @@
+"""`quickstart`: the twin tests for real, on models and questions that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offtraj.cli.options import Limit, Workspace, store_path
+
+__all__ = ["quickstart"]
+
+All = Annotated[bool, typer.Option("--all", help="The whole family, on more questions.")]
+
+
+def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace = Path(".offtraj")) -> None:
+    """Build and run the twin tests with pocket reasoners: minutes on two cores, without a GPU or the network.
+
+    Makes `data/` and `runs/` in the current folder, as `build` and `run` do, and prints the tables of `report`.
+    """
+    import asyncio
+
+    from offtraj.cli.console import console, stages
+    from offtraj.cli.run import built
+    from offtraj.packaged import packaged
+    from offtraj.run_folder import RunFolder
+    from offtraj.scoring import choose_sets, find_contender, score
+    from offtraj.spec import load_spec
+    from offtraj.store import Store
+    from offtraj.table import overview, score_tables, solo_table
+
+    file = load_spec(packaged("quickstart") / ("family.yaml" if everyone else "quickstart.yaml"))
+    data = built(file, workspace=workspace, limit=limit)
+
+    async def work() -> list[RunFolder]:
+        runs = []
+        with stages() as stage, Store(store_path(workspace)) as store:
+            for model in file.spec.models:
+                contender = find_contender(file, model.id, None)
+                sets = choose_sets(data, model.id, built_for=None, tests=(), limit=None)
+                folder = Path("runs") / f"{data.path.name}--{model.id}"
+                runs.append(await score(sets, contender, out=folder, store=store, stage=stage))
+        return runs
+
+    scored = [(run.model, run.cells()) for run in asyncio.run(work())]
+    for name, cells in scored:
+        console().print(*score_tables(name, cells))
+    console().print(solo_table(data.manifest))
+    console().print(overview(scored))
+    typer.echo(f"Kept in {data.path} and runs/{data.path.name}--*; models and spec: {file.path.parent}")

@@ -1,0 +1,64 @@
+"""A member's model card: how it was trained, and what was measured of it. Every number is computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from offtraj.packaged import packaged
+from offtraj.pocket.training import RECORD
+from offtraj.scores import Cell, Interval, solo_accuracy
+
+__all__ = ["Measured", "measure", "write_card"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A member's figures, as the lines of a table."""
+
+    questions: int
+    solve_rates: Mapping[str, int]
+    columns: Sequence[str]
+    lines: Sequence[tuple[str, Sequence[str]]]
+
+
+def measure(solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
+    """What a run of the family's spec, and the solo samples before it, say of a member."""
+    places = sorted({place for cell in cells if (place := _place(cell)) is not None})
+    score, interval = solo_accuracy(solve_rates)
+    lines = [("alone", [*[""] * len(places), _percent(score, interval)])]
+    groups: dict[tuple[str, str], dict[float | None, Cell]] = {}
+    for cell in cells:
+        if cell.subset == "individual" and cell.guide is None:
+            groups.setdefault((cell.test, cell.variant), {})[_place(cell)] = cell
+    for (test, variant), at in groups.items():
+        name = test if variant == "default" else f"{test}, {variant}"
+        values = [_percent(at[place].score, None) if place in at else "" for place in places]
+        lines.append((name, [*values, _percent(at[None].score, at[None].interval)]))
+    columns = [*(f"{place:.0%}" for place in places), "average"]
+    return Measured(sum(solve_rates.values()), solve_rates, columns, lines)
+
+
+def write_card(folder: Path, measured: Measured | None) -> None:
+    """Write a member's `README.md` from its training's record and its figures."""
+    import jinja2
+
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    # Markdown, not HTML: nothing is escaped.
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    template = environment.from_string((packaged("cards") / "model.md.j2").read_text(encoding="utf-8"))
+    text = template.render(record=record, recipe=record["recipe"], measured=measured)
+    (folder / "README.md").write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="")
+
+
+def _place(cell: Cell) -> float | None:
+    return cell.ratio if cell.position is None else cell.position
+
+
+def _percent(share: float | None, interval: Interval | None) -> str:
+    if share is None:
+        return "–"
+    return f"{100 * share:.1f}" + ("" if interval is None else f" ({100 * interval.low:.1f}–{100 * interval.high:.1f})")
