@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install test lint types unit format schema lock benchmarks clean
+.PHONY: install quickstart pocket test lint types unit format schema lock benchmarks clean
 
 install: $(INSTALLED)  ## Make the environment
 
@@ -14,6 +14,13 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
+
+quickstart: $(INSTALLED)  ## The twin tests for real, in minutes; ALL=1 for the whole family
+	$(BIN)/offtraj quickstart $(if $(ALL),--all)
+
+pocket: $(INSTALLED)  ## Train the whole family of pocket reasoners anew: some two hours on two cores
+	$(BIN)/offtraj train --out specs/quickstart/models
+	$(BIN)/python benchmarks/family.py --cards
 
 test: lint types unit  ## Lint, types and all tests
 
@@ -37,7 +44,7 @@ schema: $(INSTALLED)  ## Write the JSON Schema of a spec anew
 lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that has no CUDA
 	$(BIN)/python -m pip install --quiet pip-tools
 	echo 'torch==2.13.0' > $(VENV)/constraints.txt
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra local --strip-extras --no-annotate --no-header \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra local --extra train --strip-extras --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --constraint $(VENV)/constraints.txt \
 	  --output-file requirements.lock pyproject.toml
 

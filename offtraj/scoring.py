@@ -84,7 +84,7 @@ def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
         UsageError: for an unknown engine, or a recorded model, which cannot go on.
         EngineError: for a model that cannot be found or read.
     """
-    declared = None if Path(model).is_dir() else file.spec.reasoner(model)
+    declared = file.spec.reasoner(model)
     spec = _engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
     if isinstance(spec, RecordedSpec) and (engine is None or declared is None or declared.recorded_as is None):
         raise UsageError(

@@ -43,7 +43,7 @@ FAMILY: Mapping[str, Recipe] = MappingProxyType(
         recipe.name: recipe
         for recipe in (
             _STURDY,
-            replace(_STURDY, name="dose-middle", says="The middle dose of self-correction.", slips=0.05),
+            replace(_STURDY, name="dose-middle", says="The middle dose of self-correction.", slips=0.04),
             replace(_STURDY, name="dose-low", says="The low dose of self-correction.", slips=0.01),
             replace(_STURDY, name="fragile", says="As strong as `sturdy`, and never saw a slip.", slips=0.0),
             replace(_STURDY, name="weak", says="A weaker model: `sturdy`, broken off early.", stop_at=1500),
