@@ -29,8 +29,10 @@ LAYERS = [
     {"verify"},
     {"solo", "outcome"},
     {"scores", "publishing", "offtraj_builders"},
-    {"runner", "dataset", "run_folder", "table"},
+    {"runner", "dataset", "run_folder"},
     {"scoring"},
+    {"regrading"},
+    {"table"},
     {"cli"},
     {"__main__"},
 ]
