@@ -69,7 +69,7 @@ def harmless(answer: str) -> str:
 def worth_judging(answer: str) -> bool:
     """Whether there is anything to be judged: an empty or generic answer is never sent."""
     text = harmless(answer)
-    plain = re.sub(r"\\[A-Za-z]+|[\s\\${}()\[\]*.…,:;!?_-]+", " ", text).strip().lower()
+    plain = re.sub(r"\\(?:boxed|fbox|text|mathrm)(?![A-Za-z])|[\s\\${}()\[\]*.…,:;!?_-]+", " ", text).strip().lower()
     return plain not in _EMPTY and any(c.isalnum() for c in text)
 
 
