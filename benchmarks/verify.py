@@ -1,9 +1,9 @@
 """How many verdicts a second, against math-verify called naively in one process, on the same answers.
 
-    python benchmarks/verify.py [--sets aime traces hard] [--workers 2] [--differences FILE]
+    python benchmarks/verify.py [--sets whole traces hard] [--workers 2] [--differences FILE]
 
-Three sets, from OFFTRAJ_DATA: `aime`, what models wrote after their thinking on AIME questions; `traces`, the
-same on MATH-500, AIME and Minerva; `hard`, answers written to fool, stall or kill a verifier. Naively means
+Three sets, from OFFTRAJ_DATA: `whole`, what models wrote after their thinking where the gold answer is a whole
+number to 999, as in AIME; `traces`, the same on all of MATH-500, AIME and Minerva; `hard`, answers written to fool, stall or kill a verifier. Naively means
 `verify(parse(f"${gold}$"), parse(response))`, in a child that is killed and started again where it hangs or dies.
 Both sides are warm: imports and the start of worker processes are not counted. Every pair on which they
 differ is listed. What it does not measure: the store, and judges.
@@ -16,6 +16,7 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import resource
 import select
 import subprocess
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from offtraj.verify import Answer, Comparison
 
 HANG = 60.0  # seconds after which the naive child is killed; its own time-outs are 5 s a step
-SETS = ("aime", "traces", "hard")
-AIME = ("aime24", "aime25")
-TRACES = (*AIME, "math500", "minerva")
+SETS = ("whole", "traces", "hard")
+WHOLE = re.compile(r"\d{1,3}")
+TRACES = ("aime24", "aime25", "math500", "minerva")
 
 
 class Pair(NamedTuple):
@@ -50,7 +51,7 @@ class Timed(NamedTuple):
     results: list[str]
     seconds: float
     longest: float
-    """Seconds between asking and the reply for the slowest answer, the queue before it included."""
+    """Seconds between asking and the reply for the slowest answer."""
     peak_mb: float = 0.0
 
 
@@ -125,17 +126,21 @@ def _pairs(data: Path, name: str) -> Iterator[Pair]:
             row = json.loads(line)
             yield Pair(row["gold"], row["answer"], row["expected"])
         return
-    wanted = AIME if name == "aime" else TRACES
     for path in sorted((data / "traces").glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 row = json.loads(line)
-                question = row.get("question_id") or ""
-                if row.get("gold") is None or not question.startswith(wanted) or "response" not in row:
+                if row.get("gold") is None or "response" not in row:
+                    continue
+                if not (WHOLE.fullmatch(row["gold"]) if name == "whole" else _of(row, TRACES)):
                     continue
                 answer = split(row["response"]).answer
                 if answer.strip():
                     yield Pair(row["gold"], answer)
+
+
+def _of(row: dict[str, object], benchmarks: tuple[str, ...]) -> bool:
+    return str(row.get("question_id") or "").startswith(benchmarks)
 
 
 async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
@@ -155,7 +160,8 @@ async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
         longest = max(longest, time.perf_counter() - begun)
 
     started = time.perf_counter()
-    async with Beside(256) as beside:
+    # Of the hard ones each is timed by itself, without the queue before it.
+    async with Beside(workers if any(pair.expected is not None for pair in pairs) else 256) as beside:
         for at, pair in enumerate(pairs):
             answer = _answer(pair)
             if answer is None:

@@ -148,7 +148,7 @@ def _gold(benchmark: BenchmarkSpec, record: Record) -> str | None:
 
 def _unit(benchmark: BenchmarkSpec, record: Record) -> str | None:
     column = benchmark.columns.unit
-    if column is None or record.fields.get(column) is None:
+    if column is None or record.fields.get(column, "") is None:
         return None
     return record.text(column).strip() or None
 
@@ -156,9 +156,9 @@ def _unit(benchmark: BenchmarkSpec, record: Record) -> str | None:
 def _tolerance(benchmark: BenchmarkSpec, record: Record) -> float | None:
     """A number, or a text that holds one, such as `1e-1`; `None` where there is none."""
     column = benchmark.columns.tolerance
-    value = None if column is None else record.fields.get(column)
-    if value is None or value == "":
+    if column is None or record.fields.get(column, ...) in (None, ""):
         return None
+    value = record.fields[column] if column in record.fields else record.text(column)  # says what is missing
     try:
         found = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -15,7 +15,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-_SECONDS = 6  # of processor time for a pair
+_SECONDS = 5  # of processor time for a pair
 _DIGITS = 30
 _CLOSE = 1e-5  # a rounded decimal may be off by this share of the value
 _MACRO = re.compile(r"\\(?:text ?\{[^{}]*\}|[A-Za-z]+)")
