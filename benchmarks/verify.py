@@ -1,12 +1,13 @@
 """How many verdicts a second, against math-verify called naively in one process, on the same answers.
 
-    python benchmarks/verify.py [--sets whole traces hard] [--workers 2] [--differences FILE]
+    python benchmarks/verify.py [--sets aime traces hard] [--workers 2] [--differences FILE]
 
-Three sets, from OFFTRAJ_DATA: `whole`, what models wrote after their thinking where the gold answer is a whole
-number to 999, as in AIME; `traces`, the same on all of MATH-500, AIME and Minerva; `hard`, answers written to fool, stall or kill a verifier. Naively means
+Three sets, from OFFTRAJ_DATA: `aime`, what models wrote after their thinking on AIME questions; `traces`, the
+same on MATH-500, AIME and Minerva; `hard`, answers written to fool, stall or kill a verifier. Naively means
 `verify(parse(f"${gold}$"), parse(response))`, in a child that is killed and started again where it hangs or dies.
-Both sides are warm: imports and the start of worker processes are not counted. Every pair on which they
-differ is listed. What it does not measure: the store, and judges.
+Both sides are warm: imports and the start of worker processes are not counted. Rates are given by the clock,
+and by processor time of all processes, which a busy machine does not change. Every pair on which they differ
+is listed. What it does not measure: the store, and judges.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import asyncio
 import gzip
 import json
 import os
-import re
 import resource
 import select
 import subprocess
@@ -27,13 +27,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import psutil
+
 if TYPE_CHECKING:
     from offtraj.verify import Answer, Comparison
 
 HANG = 60.0  # seconds after which the naive child is killed; its own time-outs are 5 s a step
-SETS = ("whole", "traces", "hard")
-WHOLE = re.compile(r"\d{1,3}")
-TRACES = ("aime24", "aime25", "math500", "minerva")
+SETS = ("aime", "traces", "hard")
+AIME = ("aime24", "aime25")
+TRACES = (*AIME, "math500", "minerva")
 
 
 class Pair(NamedTuple):
@@ -50,6 +52,9 @@ class Timed(NamedTuple):
 
     results: list[str]
     seconds: float
+    """By the clock."""
+    processor: float
+    """Seconds of processor time, of all processes."""
     longest: float
     """Seconds between asking and the reply for the slowest answer."""
     peak_mb: float = 0.0
@@ -70,7 +75,9 @@ def main() -> None:
     if folder is None:
         parser.error("OFFTRAJ_DATA must name the folder that holds traces/ and verifier/")
     differences: list[str] = []
-    print(f"{'set':<8}{'answers':>8}{'unique':>8}{'naive/s':>10}{'offtraj/s':>11}{'ratio':>8}{'agree':>9}  notes")
+    print(
+        f"{'set':<8}{'answers':>8}{'unique':>8}{'naive/s':>10}{'offtraj/s':>11}{'ratio':>8}{'naive/cpu':>11}{'offtraj/cpu':>12}{'ratio':>8}{'agree':>9}  notes"
+    )
     for name in arguments.sets:
         pairs = list(_pairs(Path(folder), name))
         ours = asyncio.run(_offtraj(pairs, arguments.workers))
@@ -87,6 +94,7 @@ def main() -> None:
 def _report(name: str, pairs: list[Pair], ours: Timed, naive: Timed) -> None:
     agree = sum((a == "equal") == (b == "equal") for a, b in zip(ours.results, naive.results, strict=True))
     rates = [len(pairs) / timed.seconds for timed in (naive, ours)]
+    work = [len(pairs) / timed.processor for timed in (naive, ours)]
     notes = [f"naive: {what} {count}" for what, count in Counter(naive.results).items() if what in ("hang", "crash")]
     undecided = Counter(result for result in ours.results if result not in ("equal", "different"))
     notes += [f"offtraj: {what} {count}" for what, count in undecided.most_common()]
@@ -95,7 +103,7 @@ def _report(name: str, pairs: list[Pair], ours: Timed, naive: Timed) -> None:
     unique = len(set(pairs))
     print(
         f"{name:<8}{len(pairs):>8,}{unique:>8,}{rates[0]:>10,.0f}{rates[1]:>11,.0f}{rates[1] / rates[0]:>8.1f}"
-        f"{agree / len(pairs):>9.2%}  longest {naive.longest:.1f} s, {ours.longest:.1f} s; "
+        f"{work[0]:>11,.0f}{work[1]:>12,.0f}{work[1] / work[0]:>8.1f}{agree / len(pairs):>9.2%}  longest {naive.longest:.1f} s, {ours.longest:.1f} s; "
         f"peak {ours.peak_mb:,.0f} MB; {'; '.join(notes)}"
     )
 
@@ -132,15 +140,16 @@ def _pairs(data: Path, name: str) -> Iterator[Pair]:
                 row = json.loads(line)
                 if row.get("gold") is None or "response" not in row:
                     continue
-                if not (WHOLE.fullmatch(row["gold"]) if name == "whole" else _of(row, TRACES)):
+                if not str(row.get("question_id") or "").startswith(AIME if name == "aime" else TRACES):
                     continue
                 answer = split(row["response"]).answer
                 if answer.strip():
                     yield Pair(row["gold"], answer)
 
 
-def _of(row: dict[str, object], benchmarks: tuple[str, ...]) -> bool:
-    return str(row.get("question_id") or "").startswith(benchmarks)
+def _processor(process: psutil.Process) -> float:
+    """Processor seconds that a process has used."""
+    return sum(process.cpu_times()[:2]) if process.is_running() else 0.0
 
 
 async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
@@ -159,7 +168,9 @@ async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
         results[at] = _said(await verifier.compare(pairs[at].gold, answer))
         longest = max(longest, time.perf_counter() - begun)
 
-    started = time.perf_counter()
+    _answer(pairs[0])  # its imports are not counted either
+    children = psutil.Process().children()
+    used, started = time.process_time() + sum(map(_processor, children)), time.perf_counter()
     # Of the hard ones each is timed by itself, without the queue before it.
     async with Beside(workers if any(pair.expected is not None for pair in pairs) else 256) as beside:
         for at, pair in enumerate(pairs):
@@ -172,17 +183,19 @@ async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
             else:
                 await beside.start(algebra(at, answer))
     seconds = time.perf_counter() - started
+    processor = time.process_time() + sum(map(_processor, children)) - used
     await verifier.close()
     peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return Timed(results, seconds, longest, peaks[0] + workers * peaks[1])
+    return Timed(results, seconds, processor, longest, peaks[0] + workers * peaks[1])
 
 
 def _answer(pair: Pair) -> Answer | None:
     from offtraj.trajectory import split
     from offtraj.verify import find_answer
 
-    trajectory = split(pair.response)
-    return find_answer(trajectory.answer if trajectory.closed else pair.response)
+    if "</think>" in pair.response:  # a hard one
+        return find_answer(split(pair.response).answer)
+    return find_answer(pair.response)
 
 
 def _said(comparison: Comparison) -> str:
@@ -191,23 +204,26 @@ def _said(comparison: Comparison) -> str:
 
 def _naively(pairs: list[Pair]) -> Timed:
     results: list[str] = []
-    seconds = longest = 0.0
+    seconds = longest = processor = 0.0
     child = None
     for pair in pairs:
-        child = child or _child()
+        if child is None:
+            child = _child()
+            used = _processor(psutil.Process(child.pid))
         begun = time.perf_counter()
         reply = _ask(child, pair)
         took = time.perf_counter() - begun
         seconds, longest = seconds + took, max(longest, took)
         results.append(reply)
-        if reply in ("hang", "crash"):
+        if reply == "crash":
+            processor += took
+        elif reply == "hang" or len(results) == len(pairs):
+            processor += _processor(psutil.Process(child.pid)) - used
+        if reply in ("hang", "crash") or len(results) == len(pairs):
             child.kill()
             child.wait()
             child = None
-    if child is not None:
-        child.kill()
-        child.wait()
-    return Timed(results, seconds, longest)
+    return Timed(results, seconds, processor, longest)
 
 
 def _child() -> subprocess.Popen[bytes]:

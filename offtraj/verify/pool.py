@@ -155,6 +155,8 @@ class WorkerPool:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        for job in self._waiting:
+            job.reply.cancel()
         await asyncio.gather(*(worker.kill() for worker in self._workers))
 
     async def _serve(self, worker: _Worker) -> None:

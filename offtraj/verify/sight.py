@@ -25,7 +25,7 @@ class Comparison:
     reason: str = ""
     """Why it is undecided; else empty. Failures: `timeout`, `crash`, `memory`, `recursion`, `unreadable_gold`,
     `too_long`. Equal but for something that the rule cannot weigh: `units`, `percent`, `base`,
-    `ratio_or_time`, `letters`, `case`, `text`, `spaced_numbers`, `rounding`, `list_or_tuple`, `guess`."""
+    `ratio_or_time`, `letters`, `case`, `text`, `prime`, `spaced_numbers`, `rounding`, `list_or_tuple`, `guess`."""
 
 
 EQUAL, DIFFERENT = Comparison("equal"), Comparison("different")
