@@ -39,6 +39,7 @@ class Grader:
 
     Without a judge what the rule finds different is incorrect, and what it cannot decide is unscored. That
     is no honest wrong answer's fate: undecided is only what algebra would have passed, and what made it fail.
+    A guess is no answer then: a model that states none has given none.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class Grader:
             given = text if answer.how == "guess" and text is not None else answer.text
             if worth_judging(given):
                 return await self._judged(self.judge, asked, given, comparison.reason or "different")
+        if answer.how == "guess":
+            return Verdict("incorrect", "rule", "no_answer")
         if comparison.result == "undecided":
             return Verdict("unscored", None, comparison.reason)
-        return Verdict("incorrect", "rule", "no_answer" if answer.how == "guess" else answer.how)
+        return Verdict("incorrect", "rule", answer.how)
 
     async def verifies(self, gold: str) -> bool:
         """Whether a gold answer can be verified against itself; kept in the store, too."""

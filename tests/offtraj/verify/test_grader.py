@@ -46,6 +46,7 @@ class Exact:
         (r"\boxed{6}", "stop", Verdict("incorrect", "rule", "boxed")),
         ("**Answer:** 5", "stop", Verdict("correct", "rule", "stated")),
         ("So there.", "stop", Verdict("incorrect", "rule", "no_answer")),
+        ("So that makes 5.", "stop", Verdict("incorrect", "rule", "no_answer")),
         ("So there", "length", Verdict("incorrect", "rule", "truncated")),
         ("So there", None, Verdict("incorrect", "rule", "no_answer")),
         (None, "length", Verdict("incorrect", "rule", "truncated")),
