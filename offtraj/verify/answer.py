@@ -30,7 +30,9 @@ _COMMAND = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?!\w)")
 _BARE = re.compile(
     rf"{_MATH}|\(?[A-Z]\)?|(?:[A-Za-z](?:\([a-z]\))? ?= ?)?[-+(\[]*(?:\d|\\[A-Za-z]+|\\?\{{|\.\d|√|π)"
-    r"(?:[^\W\d_](?![^\W\d_])|\\[A-Za-z]+|[\d\s\\{}()\[\],.^_+*/=<>|!%°√π²³½×·−∞-])*(?:[A-Za-z]+(?: [A-Za-z]+)?)?"
+    # Each character is taken in one way only, so that a long text that does not match fails at once.
+    r"(?:[^\W\d_](?![^\W\d_])|\\[A-Za-z]+|\\(?![A-Za-z])|[\d\s{}()\[\],.^_+*/=<>|!%°√×·−∞-])*"
+    r"(?:[A-Za-z]+(?: [A-Za-z]+)?)?"
 )
 _LONGEST_BARE = 120
 _END = 4000  # characters at the end of a text in which an answer is stated
@@ -43,9 +45,9 @@ class Answer:
 
     text: str
     how: How
-    r"""`boxed`: the content of the last `\boxed` or `\fbox` (also `\boxed 5`). The fallbacks, in this order: `stated`, no box, but
-    `Answer: …` or `the answer is …`; `bare`, the whole text is nothing but a short expression; `guess`, the
-    last formula or number of a text that states no answer, which is never enough for a pass."""
+    r"""`boxed`: the content of the last `\boxed` or `\fbox` (also `\boxed 5`). The fallbacks, in this order:
+    `stated`, no box, but `Answer: …` or `the answer is …`; `bare`, the whole text is nothing but a short
+    expression; `guess`, the last formula or number of a text that states no answer: never enough for a pass."""
 
 
 def find_answer(text: str) -> Answer | None:

@@ -43,7 +43,7 @@ _FONT = re.compile(r"\\(?:mathbf|mathit|mathsf|mathnormal|boldsymbol|bm|pmb)\s*(
 _TEXT = re.compile(r"\\(?:mathrm|textbf|textit|textrm|textnormal|textsf|texttt|mbox|hbox|operatorname\*?)\s*(?=\{)")
 _SYNONYM = re.compile(
     r"\\(?P<name>[dtc]frac|varnothing|leq(?:slant)?|geq(?:slant)?|neq|lt|gt|lbrace|rbrace|lbrack|rbrack|degree|"
-    r"dots|cdots|bar|infin|lor|wedge|land|vee|pounds|lvert|rvert|vert)(?![A-Za-z])"
+    r"dots|cdots|bar|infin|lor|wedge|land|vee|pounds|lvert|rvert|vert|langle|rangle)(?![A-Za-z])"
 )
 _PLAIN = {
     "dfrac": r"\frac", "tfrac": r"\frac", "cfrac": r"\frac", "varnothing": r"\emptyset", "leq": r"\le",
@@ -51,6 +51,7 @@ _PLAIN = {
     "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "degree": r"^\circ", "dots": r"\ldots", "cdots": r"\ldots",
     "bar": r"\overline", "infin": r"\infty", "lor": r"\text{ or }", "vee": r"\text{ or }", "wedge": r"\text{ and }",
     "land": r"\text{ and }", "pounds": "£", "lvert": "|", "rvert": "|", "vert": "|",
+    "langle": "(", "rangle": ")",
 }  # fmt: skip
 _CIRCLE = re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))\s*")
 _FRACTION = re.compile(r"\\frac\s*(?:(?P<a>\d)|(?P<b>\{[^{}]*\}))\s*(?:(?P<c>\d)|(?P<d>\{[^{}]*\}))")

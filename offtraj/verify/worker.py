@@ -18,7 +18,7 @@ from typing import Any
 _SECONDS = 5  # of processor time for a pair
 _DIGITS = 30
 _CLOSE = 1e-5  # a rounded decimal may be off by this share of the value
-_MACRO = re.compile(r"\\(?:text ?\{[^{}]*\}|[A-Za-z]+)")
+_MACRO = re.compile(r"\\(?:(?:begin|end|text) ?\{[^{}]*\}|[A-Za-z]+)")
 _LETTER = re.compile(r"[A-Za-z]")
 _CONSTANTS = frozenset("eid")  # Euler's number, the imaginary unit, a differential
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +69,13 @@ def test_an_answer_is_a_slice_of_its_text(text: str) -> None:
 def test_a_million_braces_are_gone_through_once() -> None:
     assert last_boxed(r"\boxed{" + "{" * 1_000_000) is None
     assert last_boxed(r"\boxed{1}" * 50_000) == "1"
+
+
+@pytest.mark.parametrize(
+    "piece", ["\\a1", "π1", "²a", "\\{", "a b ", "1 apples ", "x = ", "$a$, ", "answer is \\(", "**a"]
+)
+def test_no_text_takes_long_to_be_searched(piece: str) -> None:
+    for text in (piece * (118 // len(piece)) + "&", piece * 2000 + "&", "Answer: " + piece * 500 + "&"):
+        started = time.process_time()
+        find_answer(text)
+        assert time.process_time() - started < 2

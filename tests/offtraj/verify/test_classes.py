@@ -46,7 +46,7 @@ EQUAL = [
     ("4210_{5}", "4210_5"), ("12:30", r"12\!:\!30"),
     # algebra
     ("i", r"\sqrt{-1}"), (r"\frac{1}{2+2i}", r"\frac14-\frac14 i"), ("5x - 7y + 4 = 0", "5x-7y=-4"), ("y=2x+3", "2x-y+3=0"),
-    (r"\frac{1}{2a}(\exp{a*t} - \exp{-a*t})", r"\frac{e^{at}-e^{-at}}{2a}"), ("np.arcsin(10/13)", r"\arcsin(10/13)"),
+    (r"\frac{1}{2a}(\exp{a*t} - \exp{-a*t})", r"\frac{e^{at}-e^{-at}}{2a}"), (r"\langle 1,2\rangle", "(1,2)"), (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{bmatrix}1\\2\end{bmatrix}"), ("np.arcsin(10/13)", r"\arcsin(10/13)"),
     (r"\begin{pmatrix} -1/3 \\ 2 \end{pmatrix}", r"\begin{pmatrix} -\frac13 \\ 2 \end{pmatrix}"),
 ]  # fmt: skip
 NEVER_EQUAL = [
