@@ -22,7 +22,8 @@ class Exact:
         self.asked: list[tuple[str, str]] = []
 
     def at_sight(self, gold: str, answer: Answer, **_: object) -> Comparison | None:
-        return None
+        guessed = answer.how == "guess" and gold == answer.text
+        return Comparison("undecided", "guess") if guessed else None
 
     async def compare(self, gold: str, answer: Answer, **_: object) -> Comparison:
         self.asked.append((gold, answer.text))
@@ -120,6 +121,7 @@ class Decided:
         (r"\boxed{what? 7}", "stop", Verdict("incorrect", "judge", "rule_timeout"), ["what? 7"]),
         ("It is five.", "stop", Verdict("incorrect", "judge", "rule_no_answer"), ["It is five."]),
         ("So it is 7.", "stop", Verdict("incorrect", "judge", "rule_different"), ["So it is 7."]),
+        ("So it is 5.", "stop", Verdict("incorrect", "judge", "rule_guess"), ["So it is 5."]),
         ("The answer", "stop", Verdict("incorrect", "rule", "no_answer"), []),
         ("", "stop", Verdict("incorrect", "rule", "no_answer"), []),
         ("So it is", "length", Verdict("incorrect", "rule", "truncated"), []),
