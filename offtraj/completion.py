@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from offtraj.digest import rank
 from offtraj.prompt import Prompt
 
-__all__ = ["Completion", "Exactness", "Failure", "FinishReason", "Reply", "Request", "SamplingParams"]
+__all__ = ["Completion", "Exactness", "Failure", "FinishReason", "Message", "Reply", "Request", "SamplingParams"]
 
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended; `length`: it ran out of tokens."""
@@ -47,6 +47,13 @@ class Request:
     def seed(self) -> int:
         """Seed of the request: it differs from prompt to prompt, and by one from sample to sample."""
         return (rank(self.params.seed, "samples", self.key) + self.samples[0]) % 2**31
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user"]
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ async def write_dataset(
             spec_sha256=file.digest,
             limit=limit,
             made_with={"offtraj": version("offtraj"), **{name: version(name) for name in _PACKAGES}},
-            verifier=material.verifier.version,
+            verifier=gathered.graded_by,
             benchmarks=dict(Counter(question.benchmark for question in material.questions)),
             dropped_questions=tuple(
                 DroppedQuestion(benchmark=dropped.benchmark, id=dropped.id, reason=dropped.reason)
@@ -121,7 +121,7 @@ def steered_config(one: SteeredSet) -> Config:
 
 def _model(solo: Solo) -> ModelEntry:
     rates = Counter(solo.rate(question_id) for question_id in solo.samples)
-    verdicts = Counter(f"{s.verdict.name}: {s.verdict.reason}" for s in solo)
+    verdicts = Counter(f"{s.verdict.name}: {s.verdict.reason.partition(':')[0]}" for s in solo)
     return ModelEntry(
         revision=solo.reasoner.revision or solo.identity,
         lengths=solo.reasoner.tokens.unit,

@@ -11,12 +11,16 @@ from offtraj.completion import Completion, Exactness, FinishReason
 from offtraj.errors import DataError
 from offtraj.spec import TestName
 from offtraj.steered_set import SteeredRow
-from offtraj.verify import DecidedBy, Verdict, VerdictName
+from offtraj.verify import Asked, DecidedBy, Verdict, VerdictName
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
+
+
+_TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
+"""What is long, and not read for scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,14 @@ class Outcome:
     subsets: tuple[str, ...]
     benchmark: str
     question_id: str
+    question: str
+    """Its text; with what follows, all that grading the completion again needs."""
+    answer: str
+    """The gold answer."""
+    unit: str | None
+    """Of the gold answer, where the benchmark keeps it apart."""
+    tolerance: float | None
+    """By how much a number may differ from the gold answer."""
     built_for: str
     """The model that the row was made for."""
     guide: str | None
@@ -61,8 +73,10 @@ def outcome_of(
     *,
     exactness: Exactness,
     prefix_tokens: int | None,
+    asked: Asked | None = None,
 ) -> Outcome:
-    """Put an outcome together."""
+    """Put an outcome together; `asked` is what the row itself says unless something else is given."""
+    asked = asked or Asked(row.answer, row.question)
     return Outcome(
         row_id=row.id,
         sample=sample,
@@ -71,6 +85,10 @@ def outcome_of(
         subsets=row.subsets,
         benchmark=row.benchmark,
         question_id=row.question_id,
+        question=row.question,
+        answer=asked.gold,
+        unit=asked.unit,
+        tolerance=asked.tolerance,
         built_for=row.model,
         guide=row.guide,
         position=row.position,
@@ -105,6 +123,7 @@ def outcome_schema() -> pa.Schema:
         "prefix_tokens": pa.int32(),
         "prompt_tokens": pa.int32(),
         "tokens": pa.int32(),
+        "tolerance": pa.float64(),
     }
     return pa.schema([(field.name, kinds.get(field.name, pa.string())) for field in fields(Outcome)])
 
@@ -122,7 +141,7 @@ def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
 
     Args:
         path: `outcomes.parquet`.
-        texts: Read the completions, too; without them `completion` is none.
+        texts: Read completions and questions, too; without them these are none and empty.
 
     Raises:
         DataError: for a file that is none of ours.
@@ -130,7 +149,7 @@ def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = [field.name for field in fields(Outcome) if texts or field.name != "completion"]
+    names = [field.name for field in fields(Outcome) if texts or field.name not in _TEXTS]
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=256, columns=names):
@@ -141,7 +160,7 @@ def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:
-    values.setdefault("completion", None)
+    values = {**_TEXTS, **values}
     values["subsets"] = tuple(values["subsets"])
     for name in ("position", "ratio"):  # stored as float32: 0.2 comes back as 0.20000000298
         values[name] = None if values[name] is None else round(values[name], 6)

@@ -5,12 +5,13 @@ Every figure is an upper bound: how many questions qualify is known only after s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from offtraj.errors import UsageError
 from offtraj.records import read_records
-from offtraj.spec import FileSource, ModelSpec, RecordedSpec, Spec, SpecFile
+from offtraj.spec import FileSource, JudgeSpec, ModelSpec, RecordedSpec, Spec, SpecFile
 
 __all__ = ["Plan", "PlanLine", "make_plan"]
 
@@ -31,6 +32,7 @@ class PlanLine:
     tokens: int
     """Of prompts and completions together."""
     judge_calls: int
+    """Without repetitions of replies that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,17 @@ def _line(spec: Spec, model: ModelSpec, step: str, *, cells: int, rows: int, sam
         requests=0 if recorded else rows,
         completions=completions,
         tokens=completions * spec.sampling.max_tokens,
-        judge_calls=rows * samples if spec.judge is not None else 0,
+        judge_calls=_judge_calls(spec.judge, step, rows * samples),
     )
+
+
+def _judge_calls(judge: JudgeSpec | None, step: str, answers: int) -> int:
+    """Every answer is judged, or passes and may be audited, with a canary beside it; no more than the cap."""
+    if judge is None:
+        return 0
+    audited = 0.0 if step == "solo" else judge.audit
+    calls = math.ceil(answers * max(1.0, 2 * audited))
+    return calls if judge.max_calls is None else min(calls, judge.max_calls)
 
 
 def _benchmarks(spec: Spec, model: ModelSpec) -> frozenset[str]:

@@ -29,6 +29,10 @@ class Question:
     """The question, exactly as published."""
     gold: str
     """The gold answer, exactly as published."""
+    unit: str | None = None
+    """Of the gold answer, where the benchmark keeps it apart."""
+    tolerance: float | None = None
+    """By how much a number may differ from the gold answer, where the benchmark says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,11 @@ def _read(
         rows += 1
         question_id = benchmark.id_prefix + _id(benchmark, record, rows)
         text, gold = record.text(benchmark.columns.question), _gold(benchmark, record)
+        question = Question(
+            question_id, benchmark.id, text, gold or "", _unit(benchmark, record), _tolerance(benchmark, record)
+        )
         if question_id in first_at:
-            same = questions.get(question_id) == Question(question_id, benchmark.id, text, gold or "")
+            same = questions.get(question_id) == question
             reason = "duplicate_id" if same else "conflicting_id"
             dropped.append(Dropped(question_id, benchmark.id, f"{reason}: {first_at[question_id]}, {record.place}"))
             if not same:  # two questions under one id: neither can be told from the other
@@ -110,7 +117,7 @@ def _read(
         elif gold is None or not gold.strip():
             dropped.append(Dropped(question_id, benchmark.id, f"no_gold_answer: {record.place}"))
         else:
-            questions[question_id] = Question(question_id, benchmark.id, text, gold)
+            questions[question_id] = question
     if not questions:
         raise DataError(f"{place}: the benchmark {benchmark.id!r} is empty: {rows} rows, none of them usable")
     if benchmark.rows is not None and rows != benchmark.rows:
@@ -137,6 +144,28 @@ def _gold(benchmark: BenchmarkSpec, record: Record) -> str | None:
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
         return ", ".join(value)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else record.text(column)
+
+
+def _unit(benchmark: BenchmarkSpec, record: Record) -> str | None:
+    column = benchmark.columns.unit
+    if column is None or record.fields.get(column, "") is None:
+        return None
+    return record.text(column).strip() or None
+
+
+def _tolerance(benchmark: BenchmarkSpec, record: Record) -> float | None:
+    """A number, or a text that holds one, such as `1e-1`; `None` where there is none."""
+    column = benchmark.columns.tolerance
+    if column is None or record.fields.get(column, ...) in (None, ""):
+        return None
+    value = record.fields[column] if column in record.fields else record.text(column)  # says what is missing
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise DataError(f"{record.place}: column {column!r} holds {value!r}: expected a number from 0, or nothing")
+    return found
 
 
 def _records(file: SpecFile, index: int) -> Iterator[Record]:

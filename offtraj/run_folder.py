@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from offtraj.atomic import new_folder
 from offtraj.digest import file_sha256
 from offtraj.errors import DataError, OutputError
 from offtraj.outcome import Outcome, outcome_schema, outcomes_to_batch, read_outcomes
-from offtraj.scores import Cell, summarise
+from offtraj.scores import Cell, VerdictCount, count_verdicts, summarise
+from offtraj.verify import AuditReport, Usage
 
-__all__ = ["RunFolder", "check_run_target", "read_run", "write_run"]
+__all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
 
 RUN, OUTCOMES, SCORES = "run.json", "outcomes.parquet", "scores.json"
 _IDENTITY = ("data", "model", "engine", "sampling")
 """What makes a run that run; versions and times do not."""
+_COST = ("timing", "judge_cost")
+"""What a run took; one that found everything in the store took nothing, and is the same run."""
 _ROW_GROUP = 256  # outcomes
+
+
+class Judged(NamedTuple):
+    """What came of a run's judge."""
+
+    audit: AuditReport | None
+    usage: Usage | None
+
+
+NOT_JUDGED = Judged(None, None)
 
 
 @dataclass(frozen=True)
@@ -39,8 +52,27 @@ class RunFolder:
         """The scores, computed from the outcomes."""
         return summarise(read_outcomes(self.path / OUTCOMES, texts=False))
 
+    def verdicts(self) -> list[VerdictCount]:
+        """How many outcomes were decided by whom, how and why."""
+        return count_verdicts(read_outcomes(self.path / OUTCOMES, texts=False))
 
-async def write_run(out: Path, info: Mapping[str, Any], outcomes: AsyncIterator[Outcome]) -> RunFolder:
+    @property
+    def audit(self) -> AuditReport | None:
+        """What the judge made of the rule's passes and of known-wrong answers; none where it was not asked."""
+        try:
+            found = json.loads((self.path / SCORES).read_text(encoding="utf-8")).get("audit")
+            return None if found is None else AuditReport(*(int(found[name]) for name in AuditReport._fields))
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise DataError(f"{self.path / SCORES}: cannot be read: {error}") from error
+
+
+async def write_run(
+    out: Path,
+    info: Mapping[str, Any],
+    outcomes: AsyncIterator[Outcome],
+    *,
+    judged: Callable[[], Judged] = lambda: NOT_JUDGED,
+) -> RunFolder:
     """Write a run's folder; outcomes are streamed.
 
     A run of the same outcomes as the folder holds already changes nothing, so that running again gives
@@ -50,6 +82,7 @@ async def write_run(out: Path, info: Mapping[str, Any], outcomes: AsyncIterator[
         out: The folder.
         info: `run.json`, to which counts are added.
         outcomes: In the order in which they are written.
+        judged: What came of the judge; asked when all outcomes are there.
 
     Raises:
         OutputError: when `out` holds something else, the disk is full, or it cannot be written.
@@ -74,8 +107,16 @@ async def write_run(out: Path, info: Mapping[str, Any], outcomes: AsyncIterator[
                 if waiting or not any(counts.values()):
                     writer.write_batch(outcomes_to_batch(waiting, schema))
             cells = summarise(read_outcomes(folder / OUTCOMES, texts=False))
-            _write_json(folder / SCORES, {"scores": [asdict(cell) for cell in cells]})
-            _write_json(folder / RUN, {**info, "exactness": exactness, "outcomes": counts})
+            verdicts = count_verdicts(read_outcomes(folder / OUTCOMES, texts=False))
+            audit, usage = judged()
+            scores = {
+                "scores": [asdict(cell) for cell in cells],
+                "verdicts": [asdict(count) for count in verdicts],
+                "audit": None if audit is None else audit.to_json(),
+            }
+            _write_json(folder / SCORES, scores)
+            cost = {} if usage is None else {"judge_cost": asdict(usage)}
+            _write_json(folder / RUN, {**info, **cost, "exactness": exactness, "outcomes": counts})
             if _same(folder, out):
                 raise _Unchanged  # noqa: TRY301 - what was written is thrown away by it
     except _Unchanged:
@@ -132,7 +173,8 @@ def _same(new: Path, old: Path) -> bool:
     except (OSError, ValueError):
         return False
     for info in infos:
-        info.pop("timing", None)
+        for name in _COST:
+            info.pop(name, None)
     digests = [[file_sha256(folder / name) for name in (OUTCOMES, SCORES)] for folder in (new, old)]
     return infos[0] == infos[1] and digests[0] == digests[1]
 

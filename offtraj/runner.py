@@ -13,6 +13,7 @@ from offtraj.errors import EngineError, UsageError
 from offtraj.outcome import Outcome, outcome_of
 from offtraj.progress import Advance, unseen
 from offtraj.prompt import Prompt, fill_template
+from offtraj.question import Question
 from offtraj.reasoner import Reasoner
 from offtraj.sampling import Engine, sample
 from offtraj.sampling.sampler import request_key
@@ -21,7 +22,7 @@ from offtraj.steered_set import SteeredRow
 from offtraj.store import Store
 from offtraj.tasks import Beside
 from offtraj.trajectory import THINK, Delimiters, continued_answer
-from offtraj.verify import Grader, Verdict
+from offtraj.verify import Asked, Grader, Verdict
 
 __all__ = ["Runner"]
 
@@ -53,6 +54,8 @@ class Runner:
     params: SamplingParams
     samples: Mapping[TestName, int]
     """Completions for each row of a test."""
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    """By id, for what their verifier needs beside the gold answer, which stands in the rows."""
     generated: int = 0
     """Completions that were not in the store before."""
     _failures: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -145,12 +148,18 @@ class Runner:
             verdict,
             exactness=self.engine.exactness,
             prefix_tokens=None if request.prompt is None else request.prompt.prefix_tokens,
+            asked=self._wanted(row),
         )
 
     async def _verdict(self, row: SteeredRow, completion: Completion) -> Verdict:
         forced = row.variant == "answer-forcing"
         text = continued_answer(completion.text, self._delimiters, closed=forced)
-        return await self.grader.grade(row.answer, text, completion.finish_reason)
+        return await self.grader.grade(self._wanted(row), text, completion.finish_reason)
+
+    def _wanted(self, row: SteeredRow) -> Asked:
+        question = self.questions.get(row.question_id)
+        needs = (None, None) if question is None else (question.tolerance, question.unit)
+        return Asked(row.answer, row.question, *needs)
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from offtraj.outcome import Outcome
 from offtraj.spec import TestName
+from offtraj.verify import VerdictName
 
-__all__ = ["Cell", "Interval", "clustered_interval", "solo_accuracy", "summarise"]
+__all__ = ["Cell", "Interval", "VerdictCount", "clustered_interval", "count_verdicts", "solo_accuracy", "summarise"]
 
 _RESAMPLES = 2000
 
@@ -54,6 +55,24 @@ class Cell:
     """Outcomes whose steer gives the gold answer away."""
     by_rule: int
     judged: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCount:
+    """How many outcomes one decider gave one verdict for one reason."""
+
+    decided_by: str | None
+    """`rule`, `judge` or `execution`; none for what is unscored."""
+    verdict: VerdictName
+    reason: str
+    n: int
+
+
+def count_verdicts(outcomes: Iterable[Outcome]) -> list[VerdictCount]:
+    """All outcomes by decider, verdict and reason, the most frequent first within each decider."""
+    counts = Counter((o.decided_by, o.verdict, o.reason.partition(":")[0]) for o in outcomes)
+    ordered = sorted(counts.items(), key=lambda item: (_DECIDERS.index(item[0][0]), -item[1], item[0][1:]))
+    return [VerdictCount(decider, verdict, reason, n) for (decider, verdict, reason), n in ordered]
 
 
 def summarise(outcomes: Iterable[Outcome]) -> list[Cell]:
@@ -127,6 +146,7 @@ def solo_accuracy(solve_rates: Mapping[str, int]) -> tuple[float | None, Interva
     return float((solved / sampled).mean()), clustered_interval(solved[:, None], sampled[:, None])
 
 
+_DECIDERS = ("rule", "judge", "execution", None)
 _TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
 
 

@@ -16,17 +16,27 @@ from offtraj.completion import SamplingParams
 from offtraj.errors import UsageError
 from offtraj.progress import Stage, quiet
 from offtraj.prompt import question_template
-from offtraj.publishing import DataFolder
+from offtraj.publishing import DataFolder, read_questions
 from offtraj.reasoner import Reasoner, load_reasoner, reasoner_at
-from offtraj.run_folder import RunFolder, check_run_target, write_run
+from offtraj.run_folder import Judged, RunFolder, check_run_target, write_run
 from offtraj.runner import Runner
 from offtraj.sampling import Engine, open_engine
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
 from offtraj.steered_set import SteeredRow, read_rows
 from offtraj.store import Store
-from offtraj.verify import Grader, RuleVerifier
+from offtraj.trajectory import THINK
+from offtraj.verify import Audit, Grader, JudgeAt, RuleVerifier, open_judge
 
-__all__ = ["Contender", "Sets", "choose_sets", "find_contender", "score"]
+__all__ = [
+    "Contender",
+    "Sets",
+    "choose_sets",
+    "find_contender",
+    "grading_info",
+    "judged",
+    "make_audit",
+    "score",
+]
 
 _PACKAGES = ("math-verify", "openai", "tokenizers", "torch", "transformers")
 _KEY = "OPENAI_API_KEY"
@@ -139,36 +149,72 @@ async def score(
     *,
     out: Path,
     store: Store,
+    judge_at: JudgeAt | None = None,
     stage: Stage = quiet,
 ) -> RunFolder:
     """Run the model on the rows, and write the run's folder.
 
+    Args:
+        sets: The rows.
+        contender: The model and its engine.
+        out: The folder.
+        store: Where completions, verdicts and the judge's replies are kept.
+        judge_at: Rules where the rule cannot; the rule decides alone without one.
+        stage: Is told of progress.
+
     Raises:
-        OfftrajError: as the engine, the store and `write_run` do.
+        OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
     file, reasoner = sets.data.spec, contender.reasoner
     engine = open_engine(contender.engine, reasoner, file=file, model=contender.declared)
-    verifier = RuleVerifier()
-    info = _info(sets, contender, engine, verifier)
+    verifier, judge = RuleVerifier(), open_judge(judge_at, store)
+    grader = Grader(verifier, store, judge, make_audit(judge_at, file.spec.seed))
+    info = _info(sets, contender, engine) | grading_info(grader, judge_at)
     check_run_target(out, info)
     runner = Runner(
         reasoner=reasoner,
         engine=engine,
         store=store,
-        grader=Grader(verifier, store),
+        grader=grader,
         template=question_template(file.spec.domain, file.spec.prompt),
         params=_params(file.spec),
         samples=_samples(file.spec),
+        questions=read_questions(sets.data.files("questions")),
     )
     try:
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
         await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
         info["timing"] = {"seconds": round(time.monotonic() - started, 1), "generated": runner.generated}
-        return await write_run(out, info, runner.outcomes(sets.rows()))
+        return await write_run(out, info, runner.outcomes(sets.rows()), judged=lambda: judged(grader))
     finally:
         await engine.close()
         await verifier.close()
+        if judge is not None:
+            await judge.close()
+
+
+def make_audit(judge_at: JudgeAt | None, seed: int) -> Audit | None:
+    """The audit that a judge's declaration asks for."""
+    return Audit(judge_at.judge.audit, seed) if judge_at is not None and judge_at.judge.audit else None
+
+
+def grading_info(grader: Grader, judge_at: JudgeAt | None) -> dict[str, Any]:
+    """What `run.json` says of verification: enough to grade the completions again."""
+    judge = None
+    if judge_at is not None and grader.judge is not None:
+        judge = {
+            "identity": grader.judge.identity,
+            "judge": judge_at.judge.model_dump(),
+            "engine": judge_at.engine.model_dump(),
+        }
+    return {"verifier": grader.verifier.version, "judge": judge}
+
+
+def judged(grader: Grader) -> Judged:
+    """What came of the judge."""
+    audit = None if grader.audit is None else grader.audit.report()
+    return Judged(audit, None if grader.judge is None else grader.judge.usage)
 
 
 _TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
@@ -195,8 +241,9 @@ def _samples(spec: Spec) -> Mapping[TestName, int]:
     return {test: 1 if one is None else one.samples for test, one in declared.items()}
 
 
-def _info(sets: Sets, contender: Contender, engine: Engine, verifier: RuleVerifier) -> dict[str, Any]:
+def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
     manifest, reasoner = sets.data.manifest, contender.reasoner
+    delimiters = reasoner.delimiters or THINK
     return {
         "offtraj": __version__,
         "data": {
@@ -208,9 +255,10 @@ def _info(sets: Sets, contender: Contender, engine: Engine, verifier: RuleVerifi
             "limit": sets.limit,
         },
         "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
+        "think": {"open": delimiters.open, "close": delimiters.close},
         "engine": {"kind": contender.engine.kind, "identity": engine.identity},
         "sampling": sets.data.spec.spec.sampling.model_dump(),
-        "verifier": verifier.version,
+        "seed": sets.data.spec.spec.seed,
         "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
     }
 

@@ -22,7 +22,7 @@ from offtraj.sampling.sampler import request_key
 from offtraj.store import Store
 from offtraj.tasks import Beside
 from offtraj.trajectory import NONE, Trajectory, split
-from offtraj.verify import Grader, Verdict
+from offtraj.verify import Asked, Grader, Verdict
 
 __all__ = ["Solo", "SoloSample", "SolveRate", "sample_solo", "solo_text"]
 
@@ -176,7 +176,8 @@ async def _graded(
 async def _grade(
     grader: Grader, question: Question, completion: Completion, trajectory: Trajectory, reasoner: Reasoner
 ) -> Verdict:
-    return await grader.grade(question.gold, solo_text(trajectory, reasoner), completion.finish_reason)
+    asked = Asked(question.gold, question.text, question.tolerance, question.unit)
+    return await grader.grade(asked, solo_text(trajectory, reasoner), completion.finish_reason)
 
 
 def _refuse_failures(reasoner: Reasoner, failures: Sequence[Reply]) -> None:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from offtraj.plan import Plan
 from offtraj.publishing import Manifest
+from offtraj.regrading import Regraded
+from offtraj.run_folder import RunFolder
 from offtraj.scores import Cell, Interval, solo_accuracy
 from offtraj.spec import TestName
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["counts_table", "overview", "plan_table", "score_tables", "solo_table"]
+__all__ = ["change_table", "counts_table", "overview", "plan_table", "score_tables", "solo_table", "verdict_table"]
 
 
 def overview(runs: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
@@ -45,6 +47,51 @@ def score_tables(name: str, cells: Sequence[Cell]) -> list[Table]:
     Scores are in percent, by position or ratio, then their average with its 95 % interval.
     """
     return [_score_table(name, test, [cell for cell in cells if cell.test == test]) for test in _tests(cells)]
+
+
+def verdict_table(run: RunFolder) -> Table:
+    """Who decided how many outcomes, how and why; below it what the judge cost, and how far to trust it."""
+    from rich.table import Table
+
+    audit, cost = run.audit, run.info.get("judge_cost")
+    notes = []
+    if cost is not None:
+        notes.append(
+            f"judge {run.info['judge']['identity']!r}: {cost['calls']:,} calls, {cost['prompt_tokens']:,} prompt tokens, "
+            f"{cost['tokens']:,} tokens of replies; what was kept from earlier cost nothing"
+        )
+    if audit is not None and (audit.passes or audit.canaries or audit.unruled):
+        notes.append(
+            f"audit: the judge confirms {audit.confirmed} of {audit.passes} passes of the rule"
+            f"{_share(audit.agreement)} and accepts {audit.accepted} of {audit.canaries} answers known to be wrong"
+            f"{_share(audit.false_positive_rate)}; {audit.unruled} could not be read or asked"
+        )
+    style = {**_style(), "caption": "\n".join(notes) or None, "caption_justify": "left"}
+    table = Table(title=f"{run.model}: verdicts by decider and reason", **style)
+    for header in ("decided by", "verdict", "reason"):
+        table.add_column(header)
+    table.add_column("n", justify="right")
+    for count in run.verdicts():
+        table.add_row(count.decided_by or "nobody", count.verdict, count.reason, f"{count.n:,}")
+    return table
+
+
+def change_table(regraded: Regraded) -> Table:
+    """What grading again has changed, the most frequent first."""
+    from rich.table import Table
+
+    table = Table(title="Changed verdicts", **_style())
+    for header in ("before", "after"):
+        table.add_column(header)
+    table.add_column("n", justify="right")
+    table.add_column("rows, for example")
+    for change, n in regraded.changes.items():
+        table.add_row(change.old, change.new, f"{n:,}", ", ".join(row[:12] for row in regraded.examples[change]))
+    return table
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f" ({share:.1%})"
 
 
 def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:

@@ -29,8 +29,10 @@ LAYERS = [
     {"verify"},
     {"solo", "outcome"},
     {"scores", "publishing", "offtraj_builders"},
-    {"runner", "dataset", "run_folder", "table", "pocket"},
+    {"runner", "dataset", "run_folder"},
     {"scoring"},
+    {"regrading"},
+    {"table", "pocket"},
     {"cli"},
     {"__main__"},
 ]

@@ -44,6 +44,8 @@ class Gathered:
 
     material: Material
     questions: Questions
+    graded_by: str
+    """Version of the rule, and the judge, by which the solo samples were graded."""
 
 
 def select(spec: Spec, *, models: Collection[str] = (), tests: Collection[str] = ()) -> Selection:
@@ -131,7 +133,7 @@ async def gather(
         for guide in spec.guides_of(spec.tests.guidability):
             if guide.id not in solos:
                 solos[guide.id] = await solo(guide, [q for q in questions.kept if q.id in wanted])
-    return Gathered(replace(material, solos=solos), questions)
+    return Gathered(replace(material, solos=solos), questions, grader.version)
 
 
 def _needs(spec: Spec, selection: Selection) -> dict[str, frozenset[str]]:

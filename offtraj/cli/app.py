@@ -14,6 +14,7 @@ import typer
 from offtraj import __version__
 from offtraj.cli.build import build
 from offtraj.cli.quickstart import quickstart
+from offtraj.cli.regrade import regrade
 from offtraj.cli.report import report
 from offtraj.cli.run import run
 from offtraj.cli.spec import plan, schema, validate
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (quickstart, validate, plan, build, run, report, schema, train):
+for command in (quickstart, validate, plan, build, run, regrade, report, schema, train):
     app.command()(command)
 
 

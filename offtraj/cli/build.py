@@ -58,24 +58,24 @@ def build_folder(
     from offtraj.dataset import write_dataset
     from offtraj.publishing import check_target
     from offtraj.store import Store
-    from offtraj.verify import Grader, RuleVerifier
+    from offtraj.verify import Grader, RuleVerifier, declared_judge, open_judge
     from offtraj_builders import gather, select, steered_sets
 
     selection = select(file.spec, models=models, tests=tests)
     check_target(out, file)
-    if file.spec.judge is not None:
-        typer.echo(f"{file.place('judge')}: this version grades by rule alone; the judge is not asked", err=True)
+    judge_at = declared_judge(file)
 
     async def work() -> Manifest:
         with stages() as stage, Store(store_path(workspace)) as store:
-            verifier = RuleVerifier()
+            verifier, judge = RuleVerifier(), open_judge(judge_at, store)
+            grader = Grader(verifier, store, judge)
             try:
-                gathered = await gather(
-                    file, selection, store=store, grader=Grader(verifier, store), limit=limit, stage=stage
-                )
+                gathered = await gather(file, selection, store=store, grader=grader, limit=limit, stage=stage)
                 sets = steered_sets(gathered, selection)
                 return await write_dataset(out, file, gathered, sets, limit=limit, stage=stage)
             finally:
                 await verifier.close()
+                if judge is not None:
+                    await judge.close()
 
     return asyncio.run(work())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["Limit", "Models", "Spec", "Tests", "Workspace", "store_path"]
+if TYPE_CHECKING:
+    from offtraj.verify import JudgeAt
+
+__all__ = ["Judge", "Limit", "Models", "Spec", "Tests", "Workspace", "judge_of", "store_path"]
 
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec: one YAML file.", show_default=False)]
 Tests = Annotated[
@@ -30,6 +33,38 @@ Workspace = Annotated[
         "--workspace", metavar="DIR", envvar="OFFTRAJ_WORKSPACE", help="Where completions and verdicts are kept."
     ),
 ]
+
+
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        metavar="SPEC|none",
+        help="The judge that another spec declares, or none: the rule alone.  [default: the spec's own, if any]",
+        show_default=False,
+    ),
+]
+
+
+def judge_of(option: str | None, own: JudgeAt | None) -> JudgeAt | None:
+    """The judge that is chosen with `--judge`; `own` where nothing is said.
+
+    Raises:
+        UsageError: for a spec without a judge.
+    """
+    from offtraj.errors import UsageError
+    from offtraj.spec import load_spec
+    from offtraj.verify import declared_judge
+
+    if option is None:
+        return own
+    if option == "none":
+        return None
+    file = load_spec(option)
+    found = declared_judge(file)
+    if found is None:
+        raise UsageError(f"--judge {option!r}: the spec declares no `judge`")
+    return found
 
 
 def store_path(workspace: Path) -> Path:

@@ -16,9 +16,10 @@ def report(runs: Runs) -> None:
     """Print the scores of runs: the paper's Table 1 for all of them, then every cell of each."""
     from offtraj.cli.console import console
     from offtraj.run_folder import read_run
-    from offtraj.table import overview, score_tables
+    from offtraj.table import overview, score_tables, verdict_table
 
-    scored = [(run.model, run.cells()) for run in map(read_run, runs)]
-    console().print(overview(scored))
-    for name, cells in scored:
-        console().print(*score_tables(name, cells))
+    scored = [(run, run.cells()) for run in map(read_run, runs)]
+    console().print(overview([(run.model, cells) for run, cells in scored]))
+    for run, cells in scored:
+        console().print(*score_tables(run.model, cells))
+        console().print(verdict_table(run))

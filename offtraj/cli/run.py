@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offtraj.cli.options import Tests, Workspace, store_path
+from offtraj.cli.options import Judge, Tests, Workspace, judge_of, store_path
 
 if TYPE_CHECKING:
     from offtraj.publishing import DataFolder, Manifest
+    from offtraj.run_folder import RunFolder
     from offtraj.spec import SpecFile
 
-__all__ = ["built", "run"]
+__all__ = ["built", "exit_over_tolerance", "run"]
 
 OVER_TOLERANCE = 3
 
@@ -48,6 +49,7 @@ def run(
     engine: EngineName = None,
     tests: Tests = None,
     limit: Rows = None,
+    judge: Judge = None,
     out: Out = None,
     workspace: Workspace = Path(".offtraj"),
 ) -> None:
@@ -55,34 +57,41 @@ def run(
     import asyncio
 
     from offtraj.cli.console import console, stages
-    from offtraj.run_folder import RunFolder
     from offtraj.scoring import choose_sets, find_contender, score
     from offtraj.store import Store
-    from offtraj.table import overview, score_tables
+    from offtraj.table import overview, score_tables, verdict_table
+    from offtraj.verify import declared_judge
 
     data = _data(target, model, workspace)
     spec = data.spec.spec
     contender = find_contender(data.spec, model, engine)
     name = contender.reasoner.id
     sets = choose_sets(data, name, built_for=built_for, tests=tests or (), limit=limit)
+    judge_at = judge_of(judge, None if judge == "none" else declared_judge(data.spec))
     folder = out or Path("runs") / f"{spec.name}-{spec.version}--{name}"
 
     async def work() -> RunFolder:
         with stages() as stage, Store(store_path(workspace)) as store:
-            return await score(sets, contender, out=folder, store=store, stage=stage)
+            return await score(sets, contender, out=folder, store=store, judge_at=judge_at, stage=stage)
 
     typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
     done = asyncio.run(work())
     cells = done.cells()
     console().print(*score_tables(name, cells))
+    console().print(verdict_table(done))
     console().print(overview([(name, cells)]))
     typer.echo(str(done.path))
-    counts = done.info["outcomes"]
+    exit_over_tolerance(done, spec.tolerance)
+
+
+def exit_over_tolerance(run: RunFolder, tolerance: float) -> None:
+    """End with 3 when more of a run is unscored than may be."""
+    counts = run.info["outcomes"]
     total, unscored = sum(counts.values()), counts["unscored"]
-    if total and unscored / total > spec.tolerance:
+    if total and unscored / total > tolerance:
         typer.echo(
-            f"offtraj: {unscored} of {total} outcomes are unscored, over the spec's tolerance of "
-            f"{spec.tolerance:.1%}: run the same command again to try them again",
+            f"offtraj: {unscored} of {total} outcomes are unscored, over the spec's tolerance of {tolerance:.1%}: run "
+            "the same command again to try again what failed; what the rule cannot decide needs a judge",
             err=True,
         )
         raise typer.Exit(OVER_TOLERANCE)

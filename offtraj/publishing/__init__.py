@@ -3,7 +3,7 @@
 from offtraj.publishing.card import render_card
 from offtraj.publishing.folder import Config, DataFolder, check_target, open_folder, write_folder
 from offtraj.publishing.manifest import MANIFEST, Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
-from offtraj.publishing.tables import questions_config, trajectories_config
+from offtraj.publishing.tables import questions_config, read_questions, trajectories_config
 
 __all__ = [
     "MANIFEST",
@@ -17,6 +17,7 @@ __all__ = [
     "check_target",
     "open_folder",
     "questions_config",
+    "read_questions",
     "render_card",
     "trajectories_config",
     "write_folder",

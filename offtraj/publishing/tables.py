@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offtraj.publishing.folder import Config
@@ -12,7 +13,7 @@ from offtraj.solo import Solo, SoloSample
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["questions_config", "trajectories_config"]
+__all__ = ["questions_config", "read_questions", "trajectories_config"]
 
 _BATCH = 64  # rows; a trajectory may have a hundred thousand characters
 
@@ -37,6 +38,8 @@ def questions_config(
             "benchmark": Value("string"),
             "question": Value("string"),
             "answer": Value("string"),
+            "unit": Value("string"),
+            "tolerance": Value("float64"),
             "shared": List(Value("string")),
             "solve_rates": List(rate),
         }
@@ -52,6 +55,8 @@ def questions_config(
             "benchmark": question.benchmark,
             "question": question.text,
             "answer": question.gold,
+            "unit": question.unit,
+            "tolerance": question.tolerance,
             "shared": list(shared.get(question.id, ())),
             "solve_rates": rates(question),
         }
@@ -61,6 +66,19 @@ def questions_config(
             yield pa.RecordBatch.from_pylist([row(q) for q in questions[start : start + _BATCH]], schema)
 
     return Config("questions", "test", schema, batches())
+
+
+def read_questions(files: Iterable[Path]) -> dict[str, Question]:
+    """The questions of that configuration, by id."""
+    import pyarrow.parquet as pq
+
+    questions: dict[str, Question] = {}
+    for path in files:
+        for row in pq.read_table(path).to_pylist():
+            # Sets that were built by 0.1.0 have neither unit nor tolerance.
+            needs = (row.get("unit"), row.get("tolerance"))
+            questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], row["answer"], *needs)
+    return questions
 
 
 def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:

@@ -13,9 +13,10 @@ from offtraj.reasoner import Reasoner
 from offtraj.spec import OpenAISpec
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
     from openai.types import Completion as Response
 
-__all__ = ["OpenAIEngine"]
+__all__ = ["OpenAIEngine", "detail", "open_client"]
 
 _GIVE_UP_AFTER = 20  # requests in a row that failed for good: the server is of no use
 
@@ -31,26 +32,13 @@ class OpenAIEngine:
         Raises:
             EngineError: when the spec names a key that the environment does not hold.
         """
-        from openai import AsyncOpenAI, DefaultAioHttpClient
-
         assert reasoner.path is not None
         self.identity = reasoner.identity
         self._names = (reasoner.path, reasoner.id)
         self._base_url = base_url
         self._concurrency = spec.concurrency
         self._served: str | None = None
-        key = "none"
-        if spec.api_key_env is not None:
-            key = os.environ.get(spec.api_key_env, "")
-            if not key:
-                raise EngineError(f"{base_url}: the key's environment variable {spec.api_key_env} is not set")
-        self._client = AsyncOpenAI(
-            base_url=base_url,
-            api_key=key,
-            timeout=spec.timeout,
-            max_retries=spec.max_retries,
-            http_client=DefaultAioHttpClient(timeout=spec.timeout),
-        )
+        self._client = open_client(spec, base_url)
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample, in the order in which the server answers.
@@ -100,7 +88,7 @@ class OpenAIEngine:
         try:
             served = [model.id async for model in self._client.models.list()]
         except openai.APIError as error:
-            raise EngineError(f"{self._base_url}: cannot be asked for its models: {_detail(error)}") from error
+            raise EngineError(f"{self._base_url}: cannot be asked for its models: {detail(error)}") from error
         for name in self._names:
             if name in served:
                 return name
@@ -137,15 +125,15 @@ class OpenAIEngine:
                 },
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise EngineError(f"{self._base_url}: {_detail(error)}") from error
+            raise EngineError(f"{self._base_url}: {detail(error)}") from error
         except openai.APIConnectionError as error:  # a time-out is one, too
             if _refused(error):
-                raise EngineError(f"{self._base_url}: the server is gone: {_detail(error)}") from error
-            return _failures(request, _detail(error))
+                raise EngineError(f"{self._base_url}: the server is gone: {detail(error)}") from error
+            return _failures(request, detail(error))
         except openai.APIError as error:
-            return _failures(request, _detail(error))
+            return _failures(request, detail(error))
         except ValueError as error:  # the body is no JSON
-            return _failures(request, f"malformed reply: {_detail(error)}")
+            return _failures(request, f"malformed reply: {detail(error)}")
         if not isinstance(getattr(response, "choices", None), list):
             return _failures(request, f"malformed reply: {str(response)[:80]!r}")
         self._check_echo(ids, response)
@@ -163,6 +151,28 @@ class OpenAIEngine:
                 f"{self._base_url}: the server saw another prompt than was sent: {len(seen)} ids for {len(sent)}, "
                 f"the first difference at {at}: sent {list(sent)[at : at + 5]}, saw {list(seen)[at : at + 5]}"
             )
+
+
+def open_client(spec: OpenAISpec, base_url: str) -> AsyncOpenAI:
+    """A client of the server that a spec declares; nothing is sent yet.
+
+    Raises:
+        EngineError: when the spec names a key that the environment does not hold.
+    """
+    from openai import AsyncOpenAI, DefaultAioHttpClient
+
+    key = "none"
+    if spec.api_key_env is not None:
+        key = os.environ.get(spec.api_key_env, "")
+        if not key:
+            raise EngineError(f"{base_url}: the key's environment variable {spec.api_key_env} is not set")
+    return AsyncOpenAI(
+        base_url=base_url,
+        api_key=key,
+        timeout=spec.timeout,
+        max_retries=spec.max_retries,
+        http_client=DefaultAioHttpClient(timeout=spec.timeout),
+    )
 
 
 def _replies(request: Request, response: Response) -> list[Reply]:
@@ -196,7 +206,7 @@ def _failures(request: Request, message: str) -> list[Reply]:
     return [Reply(request, sample, Failure(message)) for sample in request.samples]
 
 
-def _detail(error: Exception) -> str:
+def detail(error: Exception) -> str:
     """The first line of an error and of what caused it: no headers, no key."""
     parts = [f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0][:300]}"]
     if error.__cause__ is not None and str(error.__cause__):

@@ -57,6 +57,11 @@ class QuestionColumns(Frozen):
     answer: str = "answer"
     """The gold answer (paper: y), as published: text, a number, or a list of texts, then joined with
     a comma and a space."""
+    unit: str | None = None
+    """The gold answer's unit, where the benchmark keeps it apart (OlympiadBench: `unit`)."""
+    tolerance: str | None = None
+    """By how much a number may differ from the gold answer, where the benchmark says so (OlympiadBench:
+    `error` or `tolerance`)."""
 
 
 class BenchmarkSpec(Frozen):

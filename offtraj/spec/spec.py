@@ -34,14 +34,21 @@ class SamplingSpec(Frozen):
 
 
 class JudgeSpec(Frozen):
-    """An LLM that decides where the rule says different or cannot tell (paper, appendix B)."""
+    """An LLM that decides where the rule says different or cannot tell (paper, appendix B).
+
+    It is asked in chat messages, at temperature 0: its engine is one of kind openai or transformers.
+    """
 
     model: str
-    """The judge's name at its engine."""
+    """The judge's name at its server; a Hub id or folder for an engine of kind transformers."""
     engine: str
     """One of the spec's `engines`."""
     audit: Share = 0.0
-    """Share of the rule's passes that is judged as well."""
+    """Share of the rule's passes that a run has judged as well, each with an answer known to be wrong beside it."""
+    max_calls: Positive | None = None
+    """How often one command may ask it at most; what is left over stays unscored until the next."""
+    max_tokens: Positive = 4096
+    """Tokens of a reply, its thinking included."""
 
 
 class PublishSpec(Frozen):

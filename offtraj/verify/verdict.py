@@ -19,5 +19,7 @@ class Verdict:
     decided_by: DecidedBy | None
     """None for unscored."""
     reason: str
-    """How the answer was found (`boxed`, `stated`); or `truncated`: out of tokens without an answer,
-    `no_answer`: ended without one; or why it is unscored (`timeout`, `crash`, `not_sampled: …`)."""
+    """Of the rule: how the answer was found (`boxed`, `stated`, `bare`), or `truncated`: out of tokens without an
+    answer, `no_answer`: ended without one. Of the judge: why it was asked (`rule_different`, `rule_units`,
+    `rule_timeout` …). Of nobody: what the rule could not decide (`Comparison.reason`), why the judge gave no label
+    (`Ruling.reason`), or `not_sampled: …`."""

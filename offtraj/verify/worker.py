@@ -1,7 +1,7 @@
 """A process that runs math-verify on one pair after the other, and may be killed at any time.
 
-It speaks JSON Lines: `{"gold", "answer", "how"}` in, `{"result", "reason"}` out. It ends when its input
-does, or with its parent. Started by `pool`; it imports nothing else of this package.
+It speaks JSON Lines: `{"gold", "answer", "tolerance"}` in, `{"result", "reason"}` out, in the same order. It
+ends when its input does, or with its parent. Started by `pool`; it imports nothing else of this package.
 """
 
 from __future__ import annotations
@@ -9,9 +9,22 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
+from functools import lru_cache
 from typing import Any
+
+_SECONDS = 5  # of processor time for a pair
+_DIGITS = 30
+_CLOSE = 1e-5  # a rounded decimal may be off by this share of the value
+_MACRO = re.compile(r"\\(?:(?:begin|end|text) ?\{[^{}]*\}|[A-Za-z]+)")
+_LETTER = re.compile(r"[A-Za-z]")
+_CONSTANTS = frozenset("eid")  # Euler's number, the imaginary unit, a differential
+
+
+class _TimeUp(BaseException):
+    """Not an `Exception`: the libraries catch those."""
 
 
 def main() -> None:
@@ -22,34 +35,156 @@ def main() -> None:
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     logging.disable(logging.CRITICAL)
-    from math_verify import parse, verify
-
+    _prepare()
     replies.write("ready\n")
     replies.flush()
     for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            result, reason = _compare(parse, verify, **request)
-        except MemoryError:
-            result, reason = "undecided", "memory"
-        except RecursionError:
-            result, reason = "undecided", "recursion"
-        except BaseException as error:  # its time-out is a BaseException
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            result, reason = "undecided", "timeout" if "imeout" in type(error).__name__ else type(error).__name__
+        result, reason = _guarded(json.loads(line))
         replies.write(json.dumps({"result": result, "reason": reason}) + "\n")
         replies.flush()
 
 
-def _compare(parse: Any, verify: Any, gold: str, answer: str, how: str) -> tuple[str, str]:
-    # Golds are LaTeX: a bare `3x` would be read as 3. Time-outs are whole seconds: others are ignored.
-    golds = parse(f"${gold}$", parsing_timeout=5, raise_on_error=True)
-    answers = parse(f"\\boxed{{{answer}}}" if how == "boxed" else answer, parsing_timeout=5, raise_on_error=True)
-    if not golds:
+def _guarded(request: dict[str, Any]) -> tuple[str, str]:
+    # Processor time, not time on the clock: a busy machine changes no verdict.
+    signal.setitimer(signal.ITIMER_PROF, _SECONDS)
+    try:
+        return _compare(**request)
+    except MemoryError:
+        return "undecided", "memory"
+    except RecursionError:
+        return "undecided", "recursion"
+    except _TimeUp:
+        return "undecided", "timeout"
+    except Exception as error:
+        return "undecided", type(error).__name__
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _compare(gold: str, answer: str, tolerance: float | None) -> tuple[str, str]:
+    from math_verify import verify
+    from math_verify.grader import should_treat_as_complex
+
+    # One side that shows an imaginary unit says what the letters of both stand for.
+    is_real = not (should_treat_as_complex(gold) or should_treat_as_complex(answer))
+    expected = _parse(gold, is_real)
+    if expected is None:
         return "undecided", "unreadable_gold"
-    equal = bool(answers) and verify(golds, answers, timeout_seconds=5, raise_on_error=True)
-    return ("equal" if equal else "different"), ""
+    given = _parse(answer, is_real)
+    if given is None:
+        return "different", ""
+    distance = _distance(expected, given)
+    if distance is not None:
+        apart, size = distance
+        if tolerance is not None and not _symbols(expected) and apart <= tolerance:
+            return "equal", ""
+        if apart > 1e-4 * max(1.0, size):
+            return "different", ""
+    if not verify(expected, given, timeout_seconds=None, raise_on_error=True):
+        return "different", ""
+    if distance is not None and distance[0] > _CLOSE * distance[1]:
+        return "undecided", "rounding"  # it compares six decimals: 3e-7 is 4e-7 to it
+    if _dropped(gold, expected) != _dropped(answer, given):
+        return "undecided", "letters"
+    return "equal", ""
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str, is_real: bool) -> Any:
+    """What the LaTeX says, with nothing taken for a unit and dropped; `None` when it cannot be read."""
+    import sympy
+    from latex2sympy2_extended import NormalizationConfig
+    from latex2sympy2_extended.latex2sympy2 import _Latex2Sympy, normalize_latex
+
+    config = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
+    reader = _Latex2Sympy(is_real=is_real)
+    try:
+        read = _read(reader, normalize_latex(text, config))
+    except RecursionError:
+        raise
+    except Exception:
+        return None
+    units = [symbol for symbol in _symbols(read) if symbol.name == "i"]
+    return read.subs(units[0], sympy.I) if units and not is_real and "\\sum" not in text else read
+
+
+def _read(reader: Any, latex: str) -> Any:
+    """What `latex2sympy` reads, faster: as an expression where it is one, and in ANTLR's fast mode first."""
+    from antlr4.atn.PredictionMode import PredictionMode
+    from antlr4.Token import Token
+
+    for mode in (PredictionMode.SLL, PredictionMode.LL):
+        parser = reader.create_parser(latex)
+        parser._interp.predictionMode = mode  # noqa: SLF001 - the runtime's only switch
+        try:
+            tree = parser.expr()
+        except RecursionError:
+            raise
+        except Exception:  # noqa: S112 - the next mode may read it
+            continue
+        if parser.getTokenStream().LA(1) == Token.EOF:
+            return reader.convert_expr(tree)
+    return reader.parse(latex)
+
+
+def _distance(one: Any, other: Any) -> tuple[float, float] | None:
+    """How far two expressions are apart where their symbols are small whole numbers, and how large they are.
+
+    Whole numbers are in the domain of whatever a symbol stands for, so that a difference there is one;
+    agreement there proves nothing. `None` where there is nothing to evaluate.
+    """
+    import sympy
+
+    if not all(isinstance(value, sympy.Expr) and not value.is_Matrix for value in (one, other)):
+        return None
+    symbols = sorted(_symbols(one) | _symbols(other), key=lambda symbol: str(symbol.name))
+    if one.has(sympy.core.function.AppliedUndef) or other.has(sympy.core.function.AppliedUndef):
+        return None
+    furthest = None
+    for shift in (0, 1) if symbols else (0,):
+        point = {symbol: sympy.Integer(sympy.prime(2 + at + shift)) for at, symbol in enumerate(symbols)}
+        values = [_value(expression, point) for expression in (one, other)]
+        if values[0] is None or values[1] is None:
+            continue
+        found = (abs(values[0] - values[1]), abs(values[0]))
+        furthest = found if furthest is None or found[0] > furthest[0] else furthest
+    return furthest
+
+
+def _value(expression: Any, point: dict[Any, Any]) -> complex | None:
+    try:
+        found = expression.evalf(_DIGITS, subs=point)
+        value = complex(found if found.is_number else expression.doit().evalf(_DIGITS, subs=point))
+    except (RecursionError, MemoryError):
+        raise
+    except Exception:
+        return None
+    return value if abs(value) < 1e300 else None
+
+
+def _symbols(expression: Any) -> set[Any]:
+    return set(getattr(expression, "free_symbols", ()))
+
+
+def _dropped(text: str, expression: Any) -> set[str]:
+    """Letters of a text that are not in what was read of it."""
+    import sympy
+
+    written = {letter.lower() for letter in _LETTER.findall(_MACRO.sub(" ", text))} - _CONSTANTS
+    read = {letter.lower() for symbol in _symbols(expression) for letter in str(symbol.name)}
+    if hasattr(expression, "atoms"):
+        read |= {c.lower() for f in expression.atoms(sympy.Function) for c in str(f.func.__name__)}
+    return written - read
+
+
+def _prepare() -> None:
+    """Import what takes long, so that the first pair does not wait for it."""
+    signal.signal(signal.SIGPROF, _time_up)
+    _compare("x+1", "2 x", None)
+
+
+def _time_up(*_: object) -> None:
+    raise _TimeUp
 
 
 def _limit_memory(limit: int) -> None:

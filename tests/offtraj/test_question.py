@@ -38,6 +38,38 @@ def test_columns_are_mapped_and_ids_prefixed(tmp_path: Path) -> None:
     assert [(q.id, q.gold) for q in questions.kept] == [("sums/7", "5"), ("sums/8", "1, 2")]
 
 
+NEEDS = "{id: sums, source: {file: questions.jsonl}, columns: {unit: u, tolerance: t}}"
+
+
+def test_what_a_verifier_needs_beside_the_gold_answer_is_read(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "question": "x", "answer": "4.2", "u": "%", "t": "1e-1"},
+        {"id": "b", "question": "y", "answer": "5", "u": None, "t": None},
+        {"id": "c", "question": "z", "answer": "6", "u": " ", "t": 0.5},
+    ]
+    questions = read(tmp_path, rows, NEEDS)
+    assert [(q.unit, q.tolerance) for q in questions.kept] == [("%", 0.1), (None, None), (None, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"u": "km", "t": "near"},
+            r"questions\.jsonl:1: column 't' holds 'near': expected a number from 0, or nothing",
+        ),
+        ({"u": "km", "t": -1}, "holds -1: expected a number from 0"),
+        ({"u": "km"}, "'t'"),
+        ({"t": 1}, "'u'"),
+    ],
+)
+def test_a_tolerance_is_a_number_and_columns_that_are_named_are_there(
+    tmp_path: Path, fields: dict[str, object], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, [{"id": "a", "question": "x", "answer": "1", **fields}], NEEDS)
+
+
 def test_rows_are_numbered_where_there_is_no_id(tmp_path: Path) -> None:
     benchmark = "{id: sums, source: {file: questions.jsonl}, columns: {id: null}}"
     questions = read(tmp_path, [{"question": "x", "answer": "1"}, {"question": "y", "answer": "2"}], benchmark)

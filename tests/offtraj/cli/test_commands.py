@@ -79,11 +79,18 @@ def test_a_plan_counts_what_the_papers_experiment_takes(offtraj: Run) -> None:
     assert recovery[2:] == ["10", "2,000", "2,000", "2,000", "65,536,000", "0"]  # 200 a position, two subsets
 
 
-def test_a_plan_counts_judge_calls(spec: Path, offtraj: Run) -> None:
-    spec.write_text(SPEC + "judge: {model: j, engine: tape}\n")
-    assert "judge calls" in offtraj("plan", spec).stdout
-    total = next(line for line in offtraj("plan", spec).stdout.splitlines() if "total" in line)
-    assert total.split()[-1] != "0"
+@pytest.mark.parametrize(
+    ("judge", "calls"),
+    [
+        ("{model: j, engine: tape}", {"solo": "24", "recoverability": "120"}),
+        ("{model: j, engine: tape, audit: 0.75}", {"solo": "24", "recoverability": "180"}),
+        ("{model: j, engine: tape, max_calls: 100}", {"solo": "24", "recoverability": "100"}),
+    ],
+)
+def test_a_plan_counts_judge_calls(spec: Path, offtraj: Run, judge: str, calls: dict[str, str]) -> None:
+    spec.write_text(SPEC + f"judge: {judge}\n")
+    lines = [line.split() for line in offtraj("plan", spec).stdout.splitlines()]
+    assert {words[0]: words[-1] for words in lines if words[1:2] == ["weak"] and words[0] in calls} == calls
 
 
 def test_a_hub_benchmark_of_unknown_size_cannot_be_planned(spec: Path, offtraj: Run) -> None:

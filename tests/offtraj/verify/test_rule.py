@@ -40,7 +40,9 @@ async def rule() -> AsyncIterator[RuleVerifier]:
         ("5", "6", False),
         ("0.5", ".5", True),
         ("-5", "5", False),
-        ("5", "\\frac{10}{2}", None),
+        ("5", "\\frac{10}{2}", True),
+        ("5", "\\frac{10}{3}", False),
+        ("5", "\\sqrt{25}", None),
         ("5", "five", None),
         ("x", "x", True),
         ("x", "y", None),
@@ -58,7 +60,6 @@ def test_numbers_and_equal_texts_are_told_at_sight(gold: str, answer: str, same:
         (r"\frac{1}{2}", "0.5", "equal"),
         (r"\left( 3, \frac{\pi}{2} \right)", r"(3, \frac{\pi}{2})", "equal"),
         ("x^2 + 2x + 1", "(x+1)^2", "equal"),
-        ("3x", "3", "different"),
         (r"\text{Evelyn}", "Evelyn", "equal"),
         ("5", r"5\text{ apples}", "equal"),
         (r"\frac{1}{2}", "0.6", "different"),
@@ -70,13 +71,16 @@ async def test_algebra_is_math_verifys(rule: RuleVerifier, gold: str, answer: st
 
 
 async def test_a_statement_is_read_as_text(rule: RuleVerifier) -> None:
-    assert (await rule.compare("5", Answer("5 loaves are sold.", "stated"))).result == "equal"
-    assert (await rule.compare("5", Answer("6 loaves are sold.", "stated"))).result == "different"
+    for text, result in (("The answer is 5 loaves are sold.", "equal"), ("The answer: 6 loaves.", "different")):
+        answer = find_answer(text)
+        assert answer is not None
+        assert (await rule.compare("5", answer)).result == result
 
 
 async def test_gold_answers_that_can_be_read_verify_themselves(rule: RuleVerifier) -> None:
-    assert [await rule.verifies(gold) for gold in ("5", r"\frac{1}{2}", "2k", "(1,2)")] == [True] * 4
-    assert not await rule.verifies(r"I(0) e^{-\frac{t}{R C}}" + "\n")
+    golds = ("5", r"\frac{1}{2}", "2k", "(1,2)", "2516_8", r"\text{Evelyn}", r"$1$,$\frac{3+\sqrt{21}}{2}$", "-1./3")
+    assert [await rule.verifies(gold) for gold in golds] == [True] * len(golds)
+    assert not await rule.verifies("$f(x)=a x+b$, where $b$ is an arbitrary integer")
 
 
 async def test_a_pair_that_takes_too_long_is_undecided_and_the_next_is_not() -> None:
@@ -156,7 +160,7 @@ async def test_verdicts_on_real_traces_agree_with_their_sources(rule: RuleVerifi
             for row in map(json.loads, lines):
                 trajectory = split(row["response"])
                 answer = find_answer(trajectory.answer) if trajectory.closed else None
-                if row["source_correct"] is None or answer is None:
+                if row["source_correct"] is None or answer is None or answer.how == "guess":
                     continue
                 correct = (await rule.compare(row["gold"], answer)).result == "equal"
                 agree += correct == row["source_correct"]

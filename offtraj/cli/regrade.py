@@ -1,0 +1,59 @@
+"""`regrade`: a run's completions are graded again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offtraj.cli.options import Judge, Workspace, judge_of, store_path
+from offtraj.cli.run import exit_over_tolerance
+
+if TYPE_CHECKING:
+    from offtraj.regrading import Regraded
+
+__all__ = ["regrade"]
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder to make; RUN replaces it.  [default: RUN--regraded]"),
+]
+Tolerance = Annotated[
+    float, typer.Option("--tolerance", min=0, max=1, metavar="SHARE", help="Share of outcomes that may be unscored.")
+]
+
+
+def regrade(
+    run: RunPath,
+    judge: Judge = None,
+    out: Out = None,
+    tolerance: Tolerance = 0.0,
+    workspace: Workspace = Path(".offtraj"),
+) -> None:
+    """Grade the completions of a run again, with today's rule and its own or another judge; show what changes."""
+    import asyncio
+
+    from offtraj.cli.console import console, stages
+    from offtraj.regrading import judge_of_run
+    from offtraj.regrading import regrade as grade_again
+    from offtraj.run_folder import read_run
+    from offtraj.store import Store
+    from offtraj.table import change_table, verdict_table
+
+    there = read_run(run)
+    judge_at = judge_of(judge, judge_of_run(there) if judge is None else None)
+    folder = out or run.with_name(f"{run.name}--regraded")
+
+    async def work() -> Regraded:
+        with stages() as stage, Store(store_path(workspace)) as store:
+            return await grade_again(there, out=folder, store=store, judge_at=judge_at, stage=stage)
+
+    done = asyncio.run(work())
+    console().print(verdict_table(done.run))
+    if done.changes:
+        console().print(change_table(done))
+    changed = sum(done.changes.values())
+    typer.echo(f"{done.run.path}: {changed} of {done.total} verdicts changed")
+    exit_over_tolerance(done.run, tolerance)

@@ -1,0 +1,168 @@
+"""Asking a model in chat messages: what a judge is asked by. Over HTTP, or in this process.
+
+Models under test are never asked this way: chat endpoints rewrite the thinking that is put before them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from offtraj.completion import Completion, Failure, Message, Request, SamplingParams
+from offtraj.digest import content_id
+from offtraj.errors import EngineError
+from offtraj.prompt import Prompt
+from offtraj.spec import OpenAISpec, TransformersSpec
+
+if TYPE_CHECKING:
+    from offtraj.sampling.local import LocalEngine
+
+__all__ = ["Chat", "LocalChat", "OpenAIChat", "open_chat"]
+
+
+class Chat(Protocol):
+    """A model that answers messages, greedily."""
+
+    @property
+    def identity(self) -> str:
+        """What its replies are kept under."""
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
+        """One reply at temperature 0.
+
+        Args:
+            messages: The conversation.
+            max_tokens: Of the reply, its thinking included.
+            seed: For servers that are not deterministic at temperature 0 either.
+
+        Returns:
+            The reply; its finish reason is `None` where that is neither `stop` nor `length`. A `Failure` for
+            what did not succeed after the client's retries.
+
+        Raises:
+            EngineError: when the server refuses the key, or does not know the model.
+        """
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
+
+def open_chat(spec: OpenAISpec | TransformersSpec, model: str) -> Chat:
+    """Open the model of that name at a server, or the one at a folder or Hub id in this process.
+
+    Raises:
+        EngineError: for a key or model that is not there.
+    """
+    return OpenAIChat(spec, model) if isinstance(spec, OpenAISpec) else LocalChat(spec, model)
+
+
+class OpenAIChat:
+    """`/v1/chat/completions`; the client retries time-outs, 429 and 5xx, with back-off."""
+
+    def __init__(self, spec: OpenAISpec, model: str) -> None:
+        """Make a client; nothing is sent yet.
+
+        Raises:
+            EngineError: when the spec names a key that the environment does not hold.
+        """
+        from offtraj.sampling.openai import open_client
+
+        self.identity = f"chat:{model}"
+        self._model, self._base_url = model, spec.base_url
+        self._client = open_client(spec, spec.base_url)
+        self._slots = asyncio.Semaphore(spec.concurrency)
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
+        """One reply."""
+        import openai
+
+        from offtraj.sampling.openai import detail
+
+        try:
+            async with self._slots:
+                response = await self._client.chat.completions.create(
+                    model=self._model,
+                    messages=[message._asdict() for message in messages],  # type: ignore[misc]
+                    max_tokens=max_tokens,
+                    temperature=0.0,
+                    seed=seed,
+                )
+        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
+            raise EngineError(
+                f"{self._base_url}: the judge {self._model!r} cannot be asked: {detail(error)}"
+            ) from error
+        except openai.APIError as error:
+            return Failure(detail(error))
+        except ValueError as error:  # the body is no JSON
+            return Failure(f"malformed reply: {detail(error)}")
+        choices = getattr(response, "choices", None)
+        if not choices or getattr(choices[0], "message", None) is None:
+            return Failure(f"malformed reply: {str(response)[:80]!r}")
+        ended = choices[0].finish_reason
+        usage = response.usage
+        return Completion(
+            text=choices[0].message.content or "",
+            finish_reason=ended if ended in ("stop", "length") else None,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            tokens=usage.completion_tokens if usage else None,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+class LocalChat:
+    """A model in this process, through its own chat template; what is asked at the same time is one batch."""
+
+    def __init__(self, spec: TransformersSpec, path: str) -> None:
+        """Load the tokenizer; weights are loaded when it is first asked.
+
+        Raises:
+            EngineError: for a tokenizer that cannot be loaded, or has no chat template.
+        """
+        from offtraj.reasoner import reasoner_at
+        from offtraj.sampling.local import LocalEngine
+        from offtraj.trajectory import THINK
+
+        reasoner = reasoner_at(path, delimiters=THINK)
+        assert reasoner.format is not None
+        self.identity = f"chat:{reasoner.identity}"
+        self._tokenizer = reasoner.format.tokenizer
+        self._engine: LocalEngine = LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
+        self._waiting: list[tuple[Request, asyncio.Future[Completion | Failure]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
+        """One reply."""
+        chat = [message._asdict() for message in messages]
+        text = str(self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+        ids = tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        params = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=len(ids) + max_tokens, seed=seed)
+        reply: asyncio.Future[Completion | Failure] = asyncio.get_running_loop().create_future()
+        request = Request(content_id(text), "judge", Prompt(ids, text, 0), (0,), params, reply)
+        self._waiting.append((request, reply))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await reply
+
+    async def close(self) -> None:
+        """Let go of the model."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        await self._engine.close()
+
+    async def _work(self) -> None:
+        await asyncio.sleep(0)  # so that what is asked together is answered together
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                async for done in self._engine.replies(request for request, _ in batch):
+                    assert isinstance(done.request.context, asyncio.Future)
+                    done.request.context.set_result(done.result)
+            except EngineError as error:
+                for _, reply in batch:
+                    if not reply.done():
+                        reply.set_exception(error)
