@@ -16,6 +16,7 @@ from offtraj.packaged import packaged
 from offtraj.pocket.card import Measured, measure, write_card
 from offtraj.publishing.manifest import read_manifest
 from offtraj.run_folder import read_run
+from offtraj.spec import load_spec
 
 
 def measured(models: Path, out: Path) -> dict[str, Measured]:
@@ -25,9 +26,11 @@ def measured(models: Path, out: Path) -> dict[str, Measured]:
     command = [sys.executable, "-m", "offtraj", "quickstart", "--all"]
     subprocess.run(command, cwd=out, env=environment, stdout=subprocess.DEVNULL, check=True)
     (data,) = (out / "data").iterdir()
-    manifest = read_manifest(data)
+    manifest, sampling = read_manifest(data), load_spec(packaged("quickstart") / "family.yaml").spec.sampling
     return {
-        name: measure(manifest.models[name].solve_rates, read_run(out / "runs" / f"{data.name}--{name}").cells())
+        name: measure(
+            sampling, manifest.models[name].solve_rates, read_run(out / "runs" / f"{data.name}--{name}").cells()
+        )
         for name in manifest.models
     }
 

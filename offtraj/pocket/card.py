@@ -11,6 +11,7 @@ from typing import Any
 from offtraj.packaged import packaged
 from offtraj.pocket.training import RECORD
 from offtraj.scores import Cell, Interval, solo_accuracy
+from offtraj.spec import SamplingSpec
 
 __all__ = ["Measured", "measure", "write_card"]
 
@@ -20,12 +21,13 @@ class Measured:
     """A member's figures, as the lines of a table."""
 
     questions: int
+    sampling: SamplingSpec
     solve_rates: Mapping[str, int]
     columns: Sequence[str]
     lines: Sequence[tuple[str, Sequence[str]]]
 
 
-def measure(solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
+def measure(sampling: SamplingSpec, solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
     """What a run of the family's spec, and the solo samples before it, say of a member."""
     places = sorted({place for cell in cells if (place := _place(cell)) is not None})
     score, interval = solo_accuracy(solve_rates)
@@ -39,7 +41,7 @@ def measure(solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
         values = [_percent(at[place].score, None) if place in at else "" for place in places]
         lines.append((name, [*values, _percent(at[None].score, at[None].interval)]))
     columns = [*(f"{place:.0%}" for place in places), "average"]
-    return Measured(sum(solve_rates.values()), solve_rates, columns, lines)
+    return Measured(sum(solve_rates.values()), sampling, solve_rates, columns, lines)
 
 
 def write_card(folder: Path, measured: Measured | None) -> None:

@@ -46,9 +46,9 @@ FAMILY: Mapping[str, Recipe] = MappingProxyType(
             replace(_STURDY, name="dose-middle", says="The middle dose of self-correction.", slips=0.04),
             replace(_STURDY, name="dose-low", says="The low dose of self-correction.", slips=0.01),
             replace(_STURDY, name="fragile", says="As strong as `sturdy`, and never saw a slip.", slips=0.0),
-            replace(_STURDY, name="weak", says="A weaker model: `sturdy`, broken off early.", stop_at=2000),
+            replace(_STURDY, name="weak", says="A weaker model: `sturdy`, broken off early.", stop_at=2400),
             replace(_STURDY, name="narrow", says="A weaker model: a narrower network.", hidden=64, template="leaves-thinking"),
-            replace(_STURDY, name="guide", says="The guide: wider, trained longer.", hidden=160, template="leaves-thinking"),
+            replace(_STURDY, name="guide", says="The guide: a wider network.", hidden=160, template="leaves-thinking"),
         )
     }
 )  # fmt: skip
