@@ -18,7 +18,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 quickstart: $(INSTALLED)  ## The twin tests for real, in minutes; ALL=1 for the whole family
 	$(BIN)/offtraj quickstart $(if $(ALL),--all)
 
-pocket: $(INSTALLED)  ## Train the whole family of pocket reasoners anew: some two hours on two cores
+pocket: $(INSTALLED)  ## Train the whole family of pocket reasoners anew: hours
 	$(BIN)/offtraj train --out specs/quickstart/models
 	$(BIN)/python benchmarks/family.py --cards
 

@@ -165,7 +165,7 @@ def _pin(path: str, revision: str | None) -> str:
         detail = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EngineError(
             f"the revision {revision or 'main'!r} of {path!r} cannot be resolved: {detail}: "
-            "pin `revision` to a commit, or give a folder"
+            "pin `revision` to a commit; if a folder is meant, there is none of that name here: give its path"
         ) from error
     if commit is None:
         raise EngineError(f"the Hub names no commit for {path!r} at {revision or 'main'!r}")

@@ -13,7 +13,16 @@ from offtraj.outcome import Outcome
 from offtraj.spec import TestName
 from offtraj.verify import VerdictName
 
-__all__ = ["Cell", "Interval", "VerdictCount", "clustered_interval", "count_verdicts", "solo_accuracy", "summarise"]
+__all__ = [
+    "Cell",
+    "Interval",
+    "VerdictCount",
+    "clustered_interval",
+    "count_verdicts",
+    "percent",
+    "solo_accuracy",
+    "summarise",
+]
 
 _RESAMPLES = 2000
 
@@ -24,6 +33,10 @@ class Interval:
 
     low: float
     high: float
+
+    def __str__(self) -> str:
+        """In percent."""
+        return f"{100 * self.low:.1f}–{100 * self.high:.1f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,11 @@ class Cell:
     """Outcomes whose steer gives the gold answer away."""
     by_rule: int
     judged: int
+
+    @property
+    def place(self) -> float | None:
+        """Its position, or its ratio in guidability; none over all of them."""
+        return self.ratio if self.position is None else self.position
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +149,13 @@ def clustered_interval(correct: NDArray[np.int64], total: NDArray[np.int64], *, 
         rng=np.random.default_rng(0),
     )
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def percent(share: float | None, interval: Interval | None = None) -> str:
+    """As it is shown, with its interval in parentheses; a dash where there is none."""
+    if share is None:
+        return "–"
+    return f"{100 * share:.1f}" + ("" if interval is None else f" ({interval})")
 
 
 def solo_accuracy(solve_rates: Mapping[str, int]) -> tuple[float | None, Interval | None]:

@@ -9,7 +9,7 @@ from offtraj.plan import Plan
 from offtraj.publishing import Manifest
 from offtraj.regrading import Regraded
 from offtraj.run_folder import RunFolder
-from offtraj.scores import Cell, Interval, solo_accuracy
+from offtraj.scores import Cell, percent, solo_accuracy
 from offtraj.spec import TestName
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
     table.add_column("subset")
     if test == "guidability":
         table.add_column("guide")
-    places = sorted({place for cell in cells if (place := _place(cell)) is not None})
+    places = sorted({place for cell in cells if (place := cell.place) is not None})
     # Of the counts, those that are 0 everywhere say nothing.
     counts = [name for name in _COUNTS if name in ("n", "questions") or any(getattr(cell, name) for cell in cells)]
     headers = (name.replace("_", " ") for name in counts)
@@ -111,16 +111,16 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
         table.add_column(header, justify="right")
     rows: dict[tuple[str, str, str | None], dict[float | None, Cell]] = {}
     for cell in cells:
-        rows.setdefault((cell.variant, cell.subset, cell.guide), {})[_place(cell)] = cell
+        rows.setdefault((cell.variant, cell.subset, cell.guide), {})[cell.place] = cell
     for (variant, subset, guide), row in rows.items():
         whole = row[None]
         table.add_row(
             variant,
             subset,
             *([guide or "all"] if test == "guidability" else []),
-            *(_percent(row[place].score) if place in row else "–" for place in places),
-            _percent(whole.score),
-            _range(whole.interval),
+            *(percent(row[place].score) if place in row else "–" for place in places),
+            percent(whole.score),
+            "–" if whole.interval is None else str(whole.interval),
             *(str(getattr(whole, name)) for name in counts),
         )
     return table
@@ -129,16 +129,8 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
 _COUNTS = ("n", "questions", "truncated", "no_answer", "unscored", "revealed", "judged")
 
 
-def _place(cell: Cell) -> float | None:
-    return cell.ratio if cell.position is None else cell.position
-
-
 def _tests(cells: Sequence[Cell]) -> list[TestName]:
     return list(dict.fromkeys(cell.test for cell in cells))
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"
 
 
 def _style() -> dict[str, Any]:
@@ -185,15 +177,7 @@ def counts_table(manifest: Manifest) -> Table:
 
 
 def _score(cell: Cell | None) -> str:
-    return "–" if cell is None else _with_interval(cell.score, cell.interval)
-
-
-def _with_interval(score: float | None, interval: Interval | None) -> str:
-    return _percent(score) if interval is None else f"{_percent(score)} ({_range(interval)})"
-
-
-def _range(interval: Interval | None) -> str:
-    return "–" if interval is None else f"{100 * interval.low:.1f}–{100 * interval.high:.1f}"
+    return "–" if cell is None else percent(cell.score, cell.interval)
 
 
 def solo_table(manifest: Manifest) -> Table:
@@ -212,7 +196,7 @@ def solo_table(manifest: Manifest) -> Table:
     for name, entry in manifest.models.items():
         table.add_row(
             name,
-            _with_interval(*solo_accuracy(entry.solve_rates)),
+            percent(*solo_accuracy(entry.solve_rates)),
             *(str(entry.solve_rates.get(level, 0)) for level in levels),
         )
     return table

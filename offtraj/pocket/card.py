@@ -10,7 +10,7 @@ from typing import Any
 
 from offtraj.packaged import packaged
 from offtraj.pocket.training import RECORD
-from offtraj.scores import Cell, Interval, solo_accuracy
+from offtraj.scores import Cell, percent, solo_accuracy
 from offtraj.spec import SamplingSpec
 
 __all__ = ["Measured", "measure", "write_card"]
@@ -29,17 +29,17 @@ class Measured:
 
 def measure(sampling: SamplingSpec, solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
     """What a run of the family's spec, and the solo samples before it, say of a member."""
-    places = sorted({place for cell in cells if (place := _place(cell)) is not None})
+    places = sorted({place for cell in cells if (place := cell.place) is not None})
     score, interval = solo_accuracy(solve_rates)
-    lines = [("alone", [*[""] * len(places), _percent(score, interval)])]
+    lines = [("alone", [*[""] * len(places), percent(score, interval)])]
     groups: dict[tuple[str, str], dict[float | None, Cell]] = {}
     for cell in cells:
         if cell.subset == "individual" and cell.guide is None:
-            groups.setdefault((cell.test, cell.variant), {})[_place(cell)] = cell
+            groups.setdefault((cell.test, cell.variant), {})[cell.place] = cell
     for (test, variant), at in groups.items():
         name = test if variant == "default" else f"{test}, {variant}"
-        values = [_percent(at[place].score, None) if place in at else "" for place in places]
-        lines.append((name, [*values, _percent(at[None].score, at[None].interval)]))
+        values = [percent(at[place].score) if place in at else "" for place in places]
+        lines.append((name, [*values, percent(at[None].score, at[None].interval)]))
     columns = [*(f"{place:.0%}" for place in places), "average"]
     return Measured(sum(solve_rates.values()), sampling, solve_rates, columns, lines)
 
@@ -54,13 +54,3 @@ def write_card(folder: Path, measured: Measured | None) -> None:
     template = environment.from_string((packaged("cards") / "model.md.j2").read_text(encoding="utf-8"))
     text = template.render(record=record, recipe=record["recipe"], measured=measured)
     (folder / "README.md").write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="")
-
-
-def _place(cell: Cell) -> float | None:
-    return cell.ratio if cell.position is None else cell.position
-
-
-def _percent(share: float | None, interval: Interval | None) -> str:
-    if share is None:
-        return "–"
-    return f"{100 * share:.1f}" + ("" if interval is None else f" ({100 * interval.low:.1f}–{100 * interval.high:.1f})")

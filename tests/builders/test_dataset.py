@@ -17,7 +17,7 @@ from pathlib import Path
 
 import datasets
 import pytest
-from support.background import in_background
+from support.background import in_background, killed
 from support.factories import SPEC, make_question, make_response, write_jsonl, write_small_benchmark
 from support.server import serving
 
@@ -325,19 +325,7 @@ def test_a_kill_while_solo_samples_come_from_a_server_asks_for_nothing_twice(
         subprocess.run(command("undisturbed", "whole"), cwd=tmp_path, env=environment, capture_output=True, check=True)
         alone = server.asked()
         server.requests.clear()
-        kills = 0
-        for _ in range(4):
-            process = subprocess.Popen(
-                command("w", "set"), cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            seen, started = len(server.requests), time.monotonic()
-            while process.poll() is None and len(server.requests) == seen and time.monotonic() - started < 60:
-                time.sleep(0.005)
-            time.sleep(moments.uniform(0, 0.05))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-            process.wait()
+        kills = sum(killed(command("w", "set"), tmp_path, server.requests, moments, 0.05) for _ in range(4))
         subprocess.run(command("w", "set"), cwd=tmp_path, env=environment, capture_output=True, check=True)
         asked = server.asked()
     assert kills > 0

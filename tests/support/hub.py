@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from support.background import listening
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -101,12 +103,6 @@ async def serving_hub(repos: Mapping[str, Path]) -> AsyncIterator[Hub]:
         app.router.add_post(base + "/paths-info/{revision}", hub.paths)
     app.router.add_get("/datasets/{org}/{name}/resolve/{revision}/{path:.*}", hub.resolve)
     app.router.add_get("/{org}/{name}/resolve/{revision}/{path:.*}", hub.resolve)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    hub.endpoint = f"http://{host}:{port}"
-    try:
+    async with listening(app) as address:
+        hub.endpoint = address
         yield hub
-    finally:
-        await runner.cleanup()

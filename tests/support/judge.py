@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from support.background import listening
+
 Reply = Mapping[str, str | None]
 """`reply` and `finish_reason`, as recorded ones have them."""
 
@@ -81,13 +83,6 @@ async def judging(reply: Callable[[str], Reply], **fields: Any) -> AsyncIterator
     server = JudgeServer(reply, **fields)
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/v1/chat/completions", server.completions)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    server.base_url = f"http://{host}:{port}/v1"
-    try:
+    async with listening(app) as address:
+        server.base_url = f"{address}/v1"
         yield server
-    finally:
-        await runner.cleanup()

@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from support.background import listening
+
 Answer = Callable[[list[int], int], str]
 """What is written after these ids, for the so-many-th choice."""
 
@@ -99,13 +101,6 @@ async def serving(answer: Answer, **fields: Any) -> AsyncIterator[CompletionServ
     app = web.Application(client_max_size=2**26)
     app.router.add_get("/v1/models", server.models)
     app.router.add_post("/v1/completions", server.completions)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    server.base_url = f"http://{host}:{port}/v1"
-    try:
+    async with listening(app) as address:
+        server.base_url = f"{address}/v1"
         yield server
-    finally:
-        await runner.cleanup()

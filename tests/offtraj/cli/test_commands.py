@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.background import in_background
+from support.background import in_background, killed
 from support.factories import SPEC, write_small_benchmark
 from support.server import serving
 
@@ -253,19 +251,9 @@ def test_a_run_killed_at_any_moment_asks_for_nothing_twice(built: Path, tmp_path
         )
         rows = len(server.requests)
         server.requests.clear()
-        kills = 0
-        for _ in range(8):
-            process = subprocess.Popen(
-                [*command, *engine, "--out", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            seen, started = len(server.requests), time.monotonic()
-            while process.poll() is None and len(server.requests) == seen and time.monotonic() - started < 60:
-                time.sleep(0.01)
-            time.sleep(moments.uniform(0, 0.3))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-            process.wait()
+        kills = sum(
+            killed([*command, *engine, "--out", "run"], tmp_path, server.requests, moments, 0.3) for _ in range(8)
+        )
         subprocess.run([*command, *engine, "--out", "run"], cwd=tmp_path, capture_output=True, check=True)
         asked = sum(server.asked().values())
     assert kills > 0
