@@ -25,7 +25,7 @@ from offtraj.verify.sight import DIFFERENT, EQUAL, Comparison, doubt, same_value
 
 __all__ = ["Comparison", "RuleVerifier", "Verifier", "same_at_sight"]
 
-_RULE_VERSION = 2  # raise it when a comparison may come out differently
+_RULE_VERSION = 3  # raise it when a comparison may come out differently
 _REMEMBERED = 65536
 _LONGEST_LIST = 64  # elements
 _COMMA = re.compile(",")

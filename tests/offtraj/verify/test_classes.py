@@ -47,6 +47,7 @@ EQUAL = [
     # algebra
     ("i", r"\sqrt{-1}"), (r"\frac{1}{2+2i}", r"\frac14-\frac14 i"), ("5x - 7y + 4 = 0", "5x-7y=-4"), ("y=2x+3", "2x-y+3=0"),
     (r"\frac{1}{2a}(\exp{a*t} - \exp{-a*t})", r"\frac{e^{at}-e^{-at}}{2a}"), (r"\langle 1,2\rangle", "(1,2)"), (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{bmatrix}1\\2\end{bmatrix}"), ("np.arcsin(10/13)", r"\arcsin(10/13)"),
+    (r"I_0e^{-t}", r"\frac{I_0}{e^t}"), (r"\frac{E_1}{2}", r"0.5E_1"), (r"v_{\text{max}}^2/r", r"\frac{1}{r}v_{max}^2"),
     (r"\begin{pmatrix} -1/3 \\ 2 \end{pmatrix}", r"\begin{pmatrix} -\frac13 \\ 2 \end{pmatrix}"),
 ]  # fmt: skip
 NEVER_EQUAL = [
@@ -56,7 +57,7 @@ NEVER_EQUAL = [
     ("0.5", r"0.5\%"), (r"5\%", "5"), ("6", "6%"),
     # letters that are no units
     ("2c", "2"), ("2d", "2g"), ("4s", "4"), ("3h", "3l"), ("5", "5x"), ("3", "3i"), ("12", "12k"), (r"2\pi r", r"2\pi"), ("x_1", "x_2"),
-    ("E_1", "E_2"), ("f(x)=x", "g(x)=x"),
+    ("E_1", "E_2"), ("I_0e^{-t}", "ie^{-t}"), ("I_0e^{-t}", "I_1e^{-t}"), (r"\frac{E_1}{2}", r"\frac e2"), ("f(x)=x", "g(x)=x"),
     # bases, times, ratios
     ("2516_8", "2516_7"), ("52_8", "52"), ("10:30", "1:3"), ("10:30", "10:31"), ("3:4", r"\frac43"), ("12:30", "12.5"),
     # numbers that are near each other, or look alike
