@@ -3,19 +3,29 @@
 from offtraj.publishing.card import render_card
 from offtraj.publishing.folder import Config, DataFolder, check_target, open_folder, write_folder
 from offtraj.publishing.manifest import MANIFEST, Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
+from offtraj.publishing.published import published_models, published_solo
+from offtraj.publishing.push import Change, Destination, Pushed, PushPlan, plan_push, push
 from offtraj.publishing.tables import questions_config, read_questions, trajectories_config
 
 __all__ = [
     "MANIFEST",
+    "Change",
     "Config",
     "Count",
     "DataFolder",
+    "Destination",
     "DroppedQuestion",
     "FileEntry",
     "Manifest",
     "ModelEntry",
+    "PushPlan",
+    "Pushed",
     "check_target",
     "open_folder",
+    "plan_push",
+    "published_models",
+    "published_solo",
+    "push",
     "questions_config",
     "read_questions",
     "render_card",

@@ -18,10 +18,12 @@ from offtraj.spec import SpecFile, load_spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Config", "DataFolder", "open_folder", "write_folder"]
+__all__ = ["CARD", "OURS", "SPEC", "Config", "DataFolder", "check_target", "open_folder", "write_folder"]
 
 SPEC = "spec.yaml"
 CARD = "README.md"
+OURS = (CARD, MANIFEST, SPEC, "eval.yaml")
+"""Files beside the configurations."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,18 @@ class DataFolder:
             if not path.is_file():
                 raise DataError(f"{path}: is missing, though the manifest lists it: the folder is incomplete")
         return paths
+
+    def verified(self, path: Path) -> FileEntry:
+        """What the manifest says of one of the files, which is so.
+
+        Raises:
+            DataError: when the file is another one.
+        """
+        name = path.relative_to(self.path).as_posix()
+        entry = next(entry for entry in self.manifest.files if entry.path == name)
+        if file_sha256(path) != entry.sha256:
+            raise DataError(f"{path}: is not what the manifest says: it was changed after it was built")
+        return entry
 
 
 def open_folder(where: str) -> DataFolder:
