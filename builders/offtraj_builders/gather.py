@@ -20,7 +20,7 @@ from offtraj.verify import Grader
 from offtraj_builders.guidability import wanted_questions
 from offtraj_builders.material import Material
 
-__all__ = ["Gathered", "Selection", "gather", "select"]
+__all__ = ["Gathered", "Selection", "gather", "select", "takes_part"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,14 @@ async def gather(
             if guide.id not in solos:
                 solos[guide.id] = await solo(guide, [q for q in questions.kept if q.id in wanted])
     return Gathered(replace(material, solos=solos), questions, grader.version)
+
+
+def takes_part(spec: Spec, selection: Selection) -> frozenset[str]:
+    """Ids of the models and guides whose trajectories a selection is made from."""
+    guidability = spec.tests.guidability
+    guided = guidability is not None and selection.takes(spec, "guidability")
+    guides = spec.guides_of(guidability) if guidability is not None and guided else ()
+    return frozenset(_needs(spec, selection)) | {guide.id for guide in guides}
 
 
 def _needs(spec: Spec, selection: Selection) -> dict[str, frozenset[str]]:

@@ -1,13 +1,14 @@
 """Data sets as folders: Parquet shards, manifest, spec and card, which `datasets` opens."""
 
 from offtraj.publishing.card import render_card
-from offtraj.publishing.folder import Config, DataFolder, check_target, open_folder, write_folder
+from offtraj.publishing.folder import CARD, Config, DataFolder, check_target, open_folder, write_folder
 from offtraj.publishing.manifest import MANIFEST, Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
 from offtraj.publishing.published import published_models, published_solo
 from offtraj.publishing.push import Change, Destination, Pushed, PushPlan, plan_push, push
-from offtraj.publishing.tables import questions_config, read_questions, trajectories_config
+from offtraj.publishing.tables import questions_config, read_questions, trajectories_config, trajectories_schema
 
 __all__ = [
+    "CARD",
     "MANIFEST",
     "Change",
     "Config",
@@ -30,5 +31,6 @@ __all__ = [
     "read_questions",
     "render_card",
     "trajectories_config",
+    "trajectories_schema",
     "write_folder",
 ]

@@ -128,10 +128,22 @@ class DataFolder:
 
     def has(self, model: str) -> bool:
         """Whether steered sets were built for the model."""
-        return any(
-            entry.config.endswith(f"--{model}") and not entry.config.startswith("trajectories--")
-            for entry in self.manifest.files
-        )
+        return any(config.endswith(f"--{model}") for config in self.steered)
+
+    @property
+    def steered(self) -> list[str]:
+        """Names of the configurations that hold steered sets."""
+        names = {entry.config for entry in self.manifest.files}
+        return sorted(name for name in names if name.startswith(("recoverability--", "guidability--")))
+
+    def fetch(self) -> None:
+        """Have everything here.
+
+        Raises:
+            HubError: when it cannot be fetched.
+        """
+        if self.repo is not None:
+            _fetch(self.repo, self.revision, None)
 
     def files(self, config: str) -> list[Path]:
         """The configuration's files, in order.
@@ -181,7 +193,7 @@ def open_folder(where: str) -> DataFolder:
     return DataFolder(path, read_manifest(path), load_spec(path / SPEC), repo, path.name)
 
 
-def _fetch(repo: str, revision: str | None, patterns: list[str]) -> Path:
+def _fetch(repo: str, revision: str | None, patterns: list[str] | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
