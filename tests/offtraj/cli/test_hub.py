@@ -87,7 +87,7 @@ def test_a_revision_that_is_not_there_is_said(spec: Path, online: Online) -> Non
 
 
 def test_a_hub_that_is_not_there_is_said(spec: Path, offtraj: Online, tmp_path: Path) -> None:
-    on_the_hub(spec, "main")
+    on_the_hub(spec, "f" * 40)
     done = offtraj("build", spec, "--out", "set", HF_HUB_OFFLINE="0", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 1
     assert "cannot be loaded from the Hub" in done.stderr

@@ -45,6 +45,8 @@ class Hub(Registry):
                 )
                 return web.json_response({"error": refused.message}, status=refused.status, headers=headers)
 
+        if request.path == "/api/agent-harnesses":  # asked of itself, once a day, in some environments
+            return await handle(request)
         self.asked.append(f"{request.method} {request.path}")
         fault = self.fault and self.fault(len(self.asked), request.method, request.path)
         return await suffer(fault, request, handle) if fault else await handle(request)

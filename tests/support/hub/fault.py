@@ -28,7 +28,7 @@ class Fault:
 
 
 Faults = Callable[[int, str, str], Fault | None]
-"""From a request's number (the first is 1), its method and its path."""
+"""From a request's number, its method and its path; the first since `asked` was empty is number 1."""
 
 
 def nth(number: int, fault: Fault) -> Faults:
