@@ -66,7 +66,7 @@ async def write_dataset(
     configs.append(questions_config(material.questions, material.solos, shared_questions(sets)))
     advance = stage("writing", len(configs))
 
-    def describe(files: tuple[FileEntry, ...]) -> tuple[Manifest, str]:
+    def describe(folder: Path, files: tuple[FileEntry, ...]) -> tuple[Manifest, str]:
         steered = {one.config for one in sets}
         if not any(entry.config in steered for entry in files):
             raise BuildError(_nothing(sets))
@@ -88,7 +88,7 @@ async def write_dataset(
             counts=tuple(counts_of(sets)),
             files=files,
         )
-        return manifest, render_card(file, manifest)
+        return manifest, render_card(file, manifest, folder)
 
     return await write_folder(out, file, configs, describe, written=advance)
 

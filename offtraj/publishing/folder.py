@@ -40,7 +40,7 @@ async def write_folder(
     out: Path,
     file: SpecFile,
     configs: Sequence[Config],
-    describe: Callable[[tuple[FileEntry, ...]], tuple[Manifest, str]],
+    describe: Callable[[Path, tuple[FileEntry, ...]], tuple[Manifest, str]],
     *,
     written: Advance = unseen,
 ) -> Manifest:
@@ -53,7 +53,7 @@ async def write_folder(
         out: The folder.
         file: The spec, copied as it is.
         configs: What to write, streamed one after the other.
-        describe: Given the files, says the manifest and the card.
+        describe: Given where the files are and what they are, says the manifest and the card.
         written: Is told of each configuration that is complete.
 
     Raises:
@@ -76,11 +76,12 @@ async def write_folder(
                     config=config.name,
                     rows=shard.rows,
                     bytes=shard.path.stat().st_size,
+                    num_bytes=shard.num_bytes,
                     sha256=file_sha256(shard.path),
                 )
                 for shard in shards
             ]
-        manifest, card = describe(tuple(entries))
+        manifest, card = describe(folder, tuple(entries))
         (folder / SPEC).write_text(file.text, encoding="utf-8", newline="")
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8", newline="")
         (folder / CARD).write_text(card, encoding="utf-8", newline="")

@@ -25,6 +25,9 @@ class FileEntry(_Part):
     config: str
     rows: int
     bytes: int
+    """Of the file."""
+    num_bytes: int = 0
+    """Of its rows in memory, as Arrow batches; 0 in what 0.1.0 wrote."""
     sha256: str
 
 

@@ -18,10 +18,12 @@ _ROW_GROUP_BYTES = 32 * 2**20  # in memory: what a reader holds at once
 
 
 class Shard(NamedTuple):
-    """One file, and how many rows it has."""
+    """One file, and what is in it."""
 
     path: Path
     rows: int
+    num_bytes: int
+    """Of its rows in memory, as Arrow batches: what `datasets` calls so."""
 
 
 async def write_shards(
@@ -43,7 +45,7 @@ async def write_shards(
 
     def start() -> pq.ParquetWriter:
         path = folder / f"{split}-{len(shards):05d}.parquet"
-        shards.append(Shard(path, 0))
+        shards.append(Shard(path, 0, 0))
         return pq.ParquetWriter(path, schema, compression="zstd")
 
     async def flush() -> None:
@@ -56,7 +58,9 @@ async def write_shards(
             writer = None
         writer = writer or start()
         table = pa.Table.from_batches(waiting, schema)
-        shards[-1] = Shard(shards[-1].path, shards[-1].rows + table.num_rows)
+        last = shards[-1]
+        num_bytes = last.num_bytes + sum(batch.nbytes for batch in waiting)
+        shards[-1] = last._replace(rows=last.rows + table.num_rows, num_bytes=num_bytes)
         waiting = []
         work = asyncio.create_task(asyncio.to_thread(writer.write_table, table))
 
@@ -82,4 +86,4 @@ async def write_shards(
 
 def _rename(shard: Shard, split: str, count: int) -> Shard:
     number = int(shard.path.stem.rpartition("-")[2])
-    return Shard(shard.path.rename(shard.path.with_name(f"{split}-{number:05d}-of-{count:05d}.parquet")), shard.rows)
+    return shard._replace(path=shard.path.rename(shard.path.with_name(f"{split}-{number:05d}-of-{count:05d}.parquet")))

@@ -79,3 +79,5 @@ class BenchmarkSpec(Frozen):
     """How many questions the source holds. Checked when it is read; lets `plan` count without reading."""
     limit: Positive | None = None
     """Use only the first so many."""
+    license: str | None = None
+    """Licence of its questions, or whose they are, in a few words for the card."""
