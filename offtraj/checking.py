@@ -174,8 +174,8 @@ def _check_card(data: DataFolder, checked: Checked) -> None:
         checked.say(str(path), "is missing: the data set has no card")
     elif data.manifest.made_with.get("offtraj") == version("offtraj"):
         try:
-            card = render_card(data.spec, data.manifest)
-        except SpecError:  # a template of its own, which is not published with it
+            card = render_card(data.spec, data.manifest, data.path)
+        except (SpecError, DataError):  # a template of its own, which is not published with it; or a file is broken
             return
         if card != text:
             checked.say(str(path), "is not the card of this data: it was changed by hand, or the data was")

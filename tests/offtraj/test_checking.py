@@ -70,7 +70,7 @@ def seal(folder: Path, **manifest: Any) -> None:
     text = Manifest.model_validate(values).to_json()
     (folder / "offtraj.json").write_text(text)
     data = open_folder(str(folder))
-    (folder / "README.md").write_text(render_card(data.spec, data.manifest))
+    (folder / "README.md").write_text(render_card(data.spec, data.manifest, data.path))
 
 
 def sealed(row: dict[str, Any]) -> None:
@@ -210,12 +210,17 @@ async def test_files_are_those_of_the_manifest(copy: Path, store: Store) -> None
     table = pq.read_table(path)
     pq.write_table(table.drop_columns(["reveals_answer"]), path)
     shutil.copy(path, path.with_name("test-00001-of-00002.parquet"))
-    (copy / "README.md").write_text((copy / "README.md").read_text() + "\nBuy more.\n")
     text = said(await checked(copy, store))
     assert f"{path}: is not what the manifest says: its SHA-256 differs" in text
     assert "other columns than such a table has: reveals_answer" in text
     assert "test-00001-of-00002.parquet: is not in the manifest" in text
-    assert "is not the card of this data" in text
+
+
+async def test_the_card_is_that_of_the_data(copy: Path, store: Store) -> None:
+    (copy / "README.md").write_text((copy / "README.md").read_text() + "\nBuy more.\n")
+    assert f"{copy / 'README.md'}: is not the card of this data" in said(await checked(copy, store))
+    (copy / "README.md").unlink()
+    assert "the data set has no card" in said(await checked(copy, store))
 
 
 async def test_a_file_that_is_gone_is_said(copy: Path, store: Store) -> None:
