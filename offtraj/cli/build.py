@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offtraj.cli.options import Limit, Models, Spec, Tests, Workspace, store_path
-from offtraj.cli.push import DryRun, Private, Proposed, Push, Repo, Revision, check_push, publish
+from offtraj.cli.push import DryRun, Private, Proposed, Push, Revision, check_push, publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,6 @@ def build(
     ] = None,
     push: Push = False,
     dry_run: DryRun = False,
-    repo: Repo = None,
     revision: Revision = "main",
     pull_request: Proposed = False,
     private: Private = False,
@@ -55,7 +54,7 @@ def build(
 
     file = load_spec(spec)
     folder = out or default_folder(file)
-    to = Destination(repo or (file.spec.publish.repo if file.spec.publish else ""), revision, private, pull_request)
+    to = Destination(file.spec.publish.repo if file.spec.publish else "", revision, private, pull_request)
     check_push(file, to, push=push, dry_run=dry_run, partial=bool(models or tests or limit))
     manifest = build_folder(
         file,

@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from offtraj.publishing import Destination
     from offtraj.spec import SpecFile
 
-__all__ = ["DryRun", "Private", "Proposed", "Push", "Repo", "Revision", "check_push", "publish"]
+__all__ = ["DryRun", "Private", "Proposed", "Push", "Revision", "check_push", "publish"]
 
 Push = Annotated[bool, typer.Option("--push", help="Publish it on the Hub: one commit, then the tag vVERSION.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="With --push: build, and say what would change on the Hub.")]
-Repo = Annotated[
-    str | None,
-    typer.Option("--repo", metavar="ORG/NAME", help="Where to publish.  [default: the spec's publish.repo]"),
-]
 Revision = Annotated[
     str, typer.Option("--revision", metavar="BRANCH", help="Branch to publish on; only main gets the tag.")
 ]
@@ -33,8 +29,6 @@ def check_push(file: SpecFile, to: Destination, *, push: bool, dry_run: bool, pa
     Raises:
         UsageError: for options that do nothing, no repository, or a part of a set under the whole's version.
     """
-    import re
-
     from offtraj.errors import UsageError
 
     version = file.spec.version
@@ -44,9 +38,7 @@ def check_push(file: SpecFile, to: Destination, *, push: bool, dry_run: bool, pa
                 raise UsageError(f"{name}: has no effect without --push")
         return
     if not to.repo:
-        raise UsageError(f"--push: {file.path} has no `publish.repo`: add it, or give --repo ORG/NAME")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", to.repo):
-        raise UsageError(f"--repo {to.repo!r}: expected ORG/NAME")
+        raise UsageError(f"--push: {file.path} does not say where to: add `publish: {{repo: ORG/NAME}}`")
     if to.pull_request and to.branch != "main":
         raise UsageError("--pr: proposes a change of main: leave out --revision")
     if partial and "-" not in version:

@@ -328,21 +328,21 @@ def test_the_command_publishes_and_shows_no_token(
     environment = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN}
     command = ("build", spec, "--out", "set", "--push")
     done = offtraj(*command, **environment)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (
-        2, f"offtraj: --push: {spec} has no `publish.repo`: add it, or give --repo ORG/NAME",
-    )  # fmt: skip
-    dry = offtraj(*command, "--repo", REPO, "--dry-run", **environment)
+    assert done.returncode == 2
+    assert f"--push: {spec} does not say where to: add `publish: {{repo: ORG/NAME}}`" in done.stderr
+    spec.write_text(spec.read_text() + f"publish: {{repo: {REPO}, license: mit}}\n")
+    dry = offtraj(*command, "--dry-run", **environment)
     assert dry.returncode == 0, dry.stderr
     assert "in one commit, then the tag v1.0.0" in dry.stdout
     assert hub.repositories == {}
-    done = offtraj(*command, "--repo", REPO, **environment)
+    done = offtraj(*command, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"{hub.endpoint}/datasets/{REPO}: v1.0.0 is commit {hub[SET].head}"
-    again = offtraj(*command, "--repo", REPO, **environment)
+    again = offtraj(*command, **environment)
     assert again.stdout.splitlines()[-1].endswith("there already, with this content: nothing to do")
     checked = offtraj("check", f"{REPO}@v1.0.0", **environment)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    part = offtraj(*command, "--repo", REPO, "--model", "weak", **environment)
+    part = offtraj(*command, "--model", "weak", **environment)
     assert part.returncode == 2
     assert "this is only a part of small 1.0.0" in part.stderr
     for result in (dry, done, again, checked, part):
@@ -356,14 +356,15 @@ def test_the_command_publishes_and_shows_no_token(
     [
         (["--dry-run"], "--dry-run: has no effect without --push"),
         (["--pr"], "--pr: has no effect without --push"),
-        (["--push", "--repo", "small"], "--repo 'small': expected ORG/NAME"),
-        (["--push", "--repo", REPO, "--pr", "--revision", "next"], "--pr: proposes a change of main"),
+        (["--push", "--pr", "--revision", "next"], "--pr: proposes a change of main"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_anything_is_built(
     options: list[str], message: str, offtraj: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    done = offtraj("build", write_small_benchmark(tmp_path), "--out", "set", *options)
+    spec = write_small_benchmark(tmp_path)
+    spec.write_text(spec.read_text() + f"publish: {{repo: {REPO}}}\n")
+    done = offtraj("build", spec, "--out", "set", *options)
     assert done.returncode == 2
     assert message in done.stderr
     assert not (tmp_path / "set").exists()
