@@ -64,8 +64,8 @@ class Checked:
     """Steered rows that were read."""
     not_loaded: dict[str, str] = field(default_factory=dict)
     """Models whose trajectories could not be used, and why: their segments were not looked up."""
-    not_made: dict[str, str] = field(default_factory=dict)
-    """Configurations that could not be made again here, and why."""
+    not_made: dict[str, list[str]] = field(default_factory=dict)
+    """Configurations that could not be made again here, with those of the models that they need."""
 
     def say(self, where: str, what: str, config: str | None = None) -> None:
         """Note a problem; of one configuration only the first."""
@@ -226,9 +226,9 @@ def _make_again(
         selection = Selection((cast("TestName", test),), frozenset({model}))
         lacking = sorted(takes_part(spec, selection) - set(solos))
         if lacking:
-            checked.not_made[config] = "; ".join(
-                f"{name}: {checked.not_loaded.get(name, 'nothing of it is published')}" for name in lacking
-            )
+            checked.not_made[config] = lacking
+            for name in lacking:
+                checked.not_loaded.setdefault(name, "none of its trajectories are published")
             continue
         try:
             (again[config],) = steered_sets(gathered, selection)

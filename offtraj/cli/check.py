@@ -55,8 +55,14 @@ def check(target: Target, spec: Original = None) -> None:
     count = len(found.problems) + found.untold.total()
     if count > SHOWN:
         typer.echo(f"and {count - SHOWN} more")
-    for config, why in found.not_made.items():
-        typer.echo(f"{config}: not made again: {why}: give --spec, if its models lie beside it", err=True)
+    for model, why in found.not_loaded.items():
+        typer.echo(f"{model} cannot be used: {why}", err=True)
+    if found.not_made:
+        typer.echo(
+            f"not made again for want of these: {', '.join(found.not_made)}: if they are folders beside the spec that "
+            "was built, give --spec SPEC",
+            err=True,
+        )
     name = f"{target}: {data.manifest.name} {data.manifest.version}"
     made = len(data.steered) - len(found.not_made)
     typer.echo(

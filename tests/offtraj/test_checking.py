@@ -191,7 +191,8 @@ async def test_pieces_that_are_no_split_of_a_response_are_refused(copy: Path, st
     tamper(copy, "trajectories--weak", change)
     found = await checked(copy, store)
     assert "are not how a response of weak is split" in said(found)
-    assert "weak: its trajectories are not in order" in found.not_made[SET]
+    assert found.not_loaded == {"weak": "its trajectories are not in order"}
+    assert "weak" in found.not_made[SET]
 
 
 async def test_questions_follow_from_the_trajectories(copy: Path, store: Store) -> None:
@@ -234,6 +235,24 @@ async def test_counts_of_the_manifest_are_counted_again(copy: Path, store: Store
     counts[0]["kept"] += 1
     seal(copy, counts=counts)
     assert "counts otherwise what was kept and dropped for " in said(await checked(copy, store))
+
+
+def test_without_a_models_tokenizer_the_rest_is_checked(
+    offtraj: Run, qwen3: Path, tmp_path: Path, store: Store
+) -> None:
+    from offtraj.cli.build import build_folder
+
+    spec = write_small_benchmark(tmp_path)
+    text = spec.read_text().replace("recorded_as: Weak, tokenizer: words", f"recorded_as: Weak, tokenizer: {qwen3}")
+    spec.write_text(text)
+    build_folder(load_spec(spec), tmp_path / "set", models=(), tests=(), limit=None, workspace=tmp_path / "workspace")
+    assert offtraj("check", "set").stdout.endswith("4 of 4 sets made again: as it should be\n")
+    spec.write_text(text.replace(str(qwen3), "nowhere/to-be-found"))
+    done = offtraj("check", "set", "--spec", spec)
+    assert "weak cannot be used: the tokenizer of 'nowhere/to-be-found' cannot be loaded" in done.stderr
+    assert "not made again for want of these: guidability--other, guidability--weak, " in done.stderr  # for the shared
+    assert "0 of 4 sets made again" in done.stdout
+    assert f"{spec}: is not the spec that offtraj.json was made with" in done.stdout
 
 
 def test_the_command_names_what_differs_and_ends_with_1(copy: Path, offtraj: Run) -> None:
