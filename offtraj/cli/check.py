@@ -57,6 +57,8 @@ def check(target: Target, spec: Original = None) -> None:
         typer.echo(f"and {count - SHOWN} more")
     for model, why in found.not_loaded.items():
         typer.echo(f"{model} cannot be used: {why}", err=True)
+    if found.not_graded:
+        typer.echo(f"verdicts on trajectories are taken as they are: {found.not_graded}", err=True)
     if found.not_made:
         typer.echo(
             f"not made again for want of these: {', '.join(found.not_made)}: if they are folders beside the spec that "

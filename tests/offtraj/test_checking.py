@@ -21,6 +21,7 @@ from offtraj.publishing.manifest import Manifest
 from offtraj.spec import load_spec
 from offtraj.steered_set import Segment, compose, row_id
 from offtraj.store import Store
+from offtraj.verify import RuleVerifier
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Rows = list[dict[str, Any]]
@@ -181,6 +182,19 @@ async def test_a_verdict_that_was_changed_moves_selections(copy: Path, store: St
     text = said(await checked(copy, store))
     assert "solved differs" in text
     assert "says other things of weak than its trajectories do" in text
+
+
+async def test_verdicts_of_the_rule_are_given_again(copy: Path, store: Store) -> None:
+    def change(rows: Rows) -> None:
+        rows[-1].update(verdict="incorrect", decided_by="rule")
+        rows[0].update(verdict="correct", decided_by="judge")  # of whom the manifest knows nothing
+
+    tamper(copy, "trajectories--weak", change)
+    data, verifier = open_folder(str(copy)), RuleVerifier()
+    found = await check(data, spec=data.spec, store=store, verifier=verifier)
+    await verifier.close()
+    assert "trajectories--weak sample 3 of 'q5': is incorrect, where the rule finds correct (boxed)" in said(found)
+    assert "trajectories--weak sample 0 of 'q0': is correct, where the rule finds incorrect (boxed)" in said(found)
 
 
 async def test_pieces_that_are_no_split_of_a_response_are_refused(copy: Path, store: Store) -> None:
