@@ -49,7 +49,7 @@ lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that
 	  --output-file requirements.lock pyproject.toml
 
 benchmarks: $(INSTALLED)  ## Speed and memory, as ratios to named alternatives
-	$(BIN)/python benchmarks/build.py
+	$(BIN)/python benchmarks/publish.py
 	$(BIN)/python benchmarks/verify.py
 
 clean:

@@ -30,7 +30,7 @@ from offtraj_builders import Gathered, SteeredSet
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["steered_config", "write_dataset"]
+__all__ = ["counts_of", "model_entry", "shared_questions", "steered_config", "write_dataset"]
 
 _BATCH = 128  # rows that are made into one Arrow batch
 _PACKAGES = ("math-verify", "pyarrow", "tokenizers")  # on whose versions the bytes depend
@@ -63,7 +63,7 @@ async def write_dataset(
     benchmarks = {question.id: question.benchmark for question in material.questions}
     configs = [steered_config(one) for one in sets]
     configs += [trajectories_config(solo, benchmarks) for solo in material.solos.values()]
-    configs.append(questions_config(material.questions, material.solos, _shared(sets)))
+    configs.append(questions_config(material.questions, material.solos, shared_questions(sets)))
     advance = stage("writing", len(configs))
 
     def describe(folder: Path, files: tuple[FileEntry, ...]) -> tuple[Manifest, str]:
@@ -84,8 +84,8 @@ async def write_dataset(
                 DroppedQuestion(benchmark=dropped.benchmark, id=dropped.id, reason=dropped.reason)
                 for dropped in gathered.questions.dropped
             ),
-            models={name: _model(solo) for name, solo in material.solos.items()},
-            counts=tuple(_counts(sets)),
+            models={name: model_entry(solo) for name, solo in material.solos.items()},
+            counts=tuple(counts_of(sets)),
             files=files,
         )
         return manifest, render_card(file, manifest, folder)
@@ -93,7 +93,7 @@ async def write_dataset(
     return await write_folder(out, file, configs, describe, written=advance)
 
 
-def _shared(sets: Sequence[SteeredSet]) -> dict[str, list[str]]:
+def shared_questions(sets: Sequence[SteeredSet]) -> dict[str, list[str]]:
     """The tests in whose shared subset each question is."""
     shared: dict[str, list[str]] = {}
     for test in ("recoverability", "guidability"):
@@ -119,7 +119,8 @@ def steered_config(one: SteeredSet) -> Config:
     return Config(one.config, "test", schema, batches())
 
 
-def _model(solo: Solo) -> ModelEntry:
+def model_entry(solo: Solo) -> ModelEntry:
+    """What the manifest says of a model or guide."""
     rates = Counter(solo.rate(question_id) for question_id in solo.samples)
     verdicts = Counter(f"{s.verdict.name}: {s.verdict.reason.partition(':')[0]}" for s in solo)
     return ModelEntry(
@@ -132,7 +133,8 @@ def _model(solo: Solo) -> ModelEntry:
     )
 
 
-def _counts(sets: Sequence[SteeredSet]) -> Iterator[Count]:
+def counts_of(sets: Sequence[SteeredSet]) -> Iterator[Count]:
+    """What the selections of sets kept and dropped; of rows, once they have been read."""
     for one in sets:
         for tally in one.tallies:
             yield Count(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from offtraj.plan import Plan
-from offtraj.publishing import Manifest
+from offtraj.publishing import Manifest, PushPlan
 from offtraj.regrading import Regraded
 from offtraj.run_folder import RunFolder
 from offtraj.scores import Cell, percent, solo_accuracy
@@ -15,7 +15,16 @@ from offtraj.spec import TestName
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["change_table", "counts_table", "overview", "plan_table", "score_tables", "solo_table", "verdict_table"]
+__all__ = [
+    "change_table",
+    "counts_table",
+    "overview",
+    "plan_table",
+    "push_table",
+    "score_tables",
+    "solo_table",
+    "verdict_table",
+]
 
 
 def overview(runs: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
@@ -157,6 +166,19 @@ def plan_table(plan: Plan) -> Table:
         last = line.step
         figures = (line.cells, line.rows, line.requests, line.completions, line.tokens, line.judge_calls)
         table.add_row(line.step, line.model, *(f"{figure:,}" for figure in figures))
+    return table
+
+
+def push_table(plan: PushPlan) -> Table:
+    """What becomes of each file on the Hub."""
+    from rich.table import Table
+
+    table = Table(**_style())
+    table.add_column("file")
+    table.add_column("bytes", justify="right")
+    table.add_column("on the Hub")
+    for change in plan.changes:
+        table.add_row(change.path, f"{change.bytes:,}", change.kind)
     return table
 
 

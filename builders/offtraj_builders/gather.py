@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from offtraj.completion import SamplingParams
@@ -11,7 +11,7 @@ from offtraj.errors import UsageError
 from offtraj.progress import Stage, quiet
 from offtraj.prompt import question_template
 from offtraj.question import Question, Questions, load_questions
-from offtraj.reasoner import load_reasoner
+from offtraj.reasoner import Reasoner, load_reasoner
 from offtraj.sampling import open_engine
 from offtraj.solo import Solo, sample_solo
 from offtraj.spec import ModelSpec, Spec, SpecFile, TestName
@@ -20,7 +20,7 @@ from offtraj.verify import Grader
 from offtraj_builders.guidability import wanted_questions
 from offtraj_builders.material import Material
 
-__all__ = ["Gathered", "Selection", "gather", "select"]
+__all__ = ["Gathered", "Selection", "gather", "select", "takes_part"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ async def gather(
     store: Store,
     grader: Grader,
     limit: int | None = None,
+    taken: Callable[[Reasoner, Sequence[Question]], Solo | None] = lambda _reasoner, _questions: None,
     stage: Stage = quiet,
 ) -> Gathered:
     """Read the questions, and sample and grade everyone whose trajectories are needed.
@@ -88,6 +89,7 @@ async def gather(
         store: Where completions and verdicts are kept.
         grader: Grades answers.
         limit: At most so many questions of each benchmark.
+        taken: Gives the samples of whoever need not be sampled; `None` for everyone else.
         stage: Is told of progress.
 
     Raises:
@@ -104,6 +106,8 @@ async def gather(
 
     async def solo(model: ModelSpec, asked: Sequence[Question]) -> Solo:
         reasoner = load_reasoner(file, model)
+        if (there := taken(reasoner, asked)) is not None:
+            return there
         engine = open_engine(spec.engines[model.engine], reasoner, file=file, model=model)
         sampling = spec.sampling
         try:
@@ -134,6 +138,14 @@ async def gather(
             if guide.id not in solos:
                 solos[guide.id] = await solo(guide, [q for q in questions.kept if q.id in wanted])
     return Gathered(replace(material, solos=solos), questions, grader.version)
+
+
+def takes_part(spec: Spec, selection: Selection) -> frozenset[str]:
+    """Ids of the models and guides whose trajectories a selection is made from."""
+    guidability = spec.tests.guidability
+    guided = guidability is not None and selection.takes(spec, "guidability")
+    guides = spec.guides_of(guidability) if guidability is not None and guided else ()
+    return frozenset(_needs(spec, selection)) | {guide.id for guide in guides}
 
 
 def _needs(spec: Spec, selection: Selection) -> dict[str, frozenset[str]]:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offtraj.cli.options import Limit, Models, Spec, Tests, Workspace, store_path
+from offtraj.cli.push import DryRun, Private, Proposed, Push, Revision, check_push, publish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from offtraj.publishing import Manifest
+    from offtraj.question import Question
+    from offtraj.reasoner import Reasoner
+    from offtraj.solo import Solo
     from offtraj.spec import SpecFile
 
 __all__ = ["build", "build_folder", "default_folder"]
@@ -27,20 +31,47 @@ def build(
         Path | None, typer.Option("--out", metavar="DIR", help="Folder to make.  [default: data/NAME-VERSION]")
     ] = None,
     workspace: Workspace = Path(".offtraj"),
+    trajectories: Annotated[
+        str | None,
+        typer.Option(
+            "--trajectories",
+            metavar="DIR|REPO[@REV]",
+            help="Take the solo samples that this data set holds, instead of sampling those models.",
+            show_default=False,
+        ),
+    ] = None,
+    push: Push = False,
+    dry_run: DryRun = False,
+    revision: Revision = "main",
+    pull_request: Proposed = False,
+    private: Private = False,
 ) -> None:
-    """Make the steered sets of a spec, as a data set folder that `datasets.load_dataset` opens."""
+    """Make the steered sets of a spec, as a data set folder that `datasets.load_dataset` opens, and publish it."""
     from offtraj.cli.console import console
+    from offtraj.publishing import Destination
     from offtraj.spec import load_spec
     from offtraj.table import counts_table
 
     file = load_spec(spec)
     folder = out or default_folder(file)
-    manifest = build_folder(file, folder, models=models or (), tests=tests or (), limit=limit, workspace=workspace)
+    to = Destination(file.spec.publish.repo if file.spec.publish else "", revision, private, pull_request)
+    check_push(file, to, push=push, dry_run=dry_run, partial=bool(models or tests or limit))
+    manifest = build_folder(
+        file,
+        folder,
+        models=models or (),
+        tests=tests or (),
+        limit=limit,
+        workspace=workspace,
+        trajectories=trajectories,
+    )
     console().print(counts_table(manifest))
     for dropped in manifest.dropped_questions:
         typer.echo(f"not used: {dropped.benchmark}: {dropped.id}: {dropped.reason}", err=True)
     rows = sum(entry.rows for entry in manifest.files)
     typer.echo(f"{folder}: {manifest.name} {manifest.version}, {len(manifest.files)} files, {rows} rows")
+    if push:
+        publish(folder, to, dry_run=dry_run)
 
 
 def default_folder(file: SpecFile) -> Path:
@@ -49,14 +80,22 @@ def default_folder(file: SpecFile) -> Path:
 
 
 def build_folder(
-    file: SpecFile, out: Path, *, models: Sequence[str], tests: Sequence[str], limit: int | None, workspace: Path
+    file: SpecFile,
+    out: Path,
+    *,
+    models: Sequence[str],
+    tests: Sequence[str],
+    limit: int | None,
+    workspace: Path,
+    trajectories: str | None = None,
 ) -> Manifest:
-    """Gather, compose and write; what was sampled before is taken from the workspace."""
+    """Gather, compose and write; what was sampled before is taken from the workspace, or from a data set."""
     import asyncio
+    from dataclasses import replace
 
     from offtraj.cli.console import stages
     from offtraj.dataset import write_dataset
-    from offtraj.publishing import check_target
+    from offtraj.publishing import check_target, open_folder, published_models, published_solo
     from offtraj.store import Store
     from offtraj.verify import Grader, RuleVerifier, declared_judge, open_judge
     from offtraj_builders import gather, select, steered_sets
@@ -64,13 +103,27 @@ def build_folder(
     selection = select(file.spec, models=models, tests=tests)
     check_target(out, file)
     judge_at = declared_judge(file)
+    data = None if trajectories is None else open_folder(trajectories)
 
     async def work() -> Manifest:
         with stages() as stage, Store(store_path(workspace)) as store:
             verifier, judge = RuleVerifier(), open_judge(judge_at, store)
             grader = Grader(verifier, store, judge)
+
+            def taken(reasoner: Reasoner, questions: Sequence[Question]) -> Solo | None:
+                if data is None or reasoner.id not in published_models(data):
+                    return None
+                samples = file.spec.sampling.samples
+                return published_solo(data, reasoner, questions, samples=samples, store=store)
+
             try:
-                gathered = await gather(file, selection, store=store, grader=grader, limit=limit, stage=stage)
+                gathered = await gather(
+                    file, selection, store=store, grader=grader, limit=limit, taken=taken, stage=stage
+                )
+                if data is not None and data.manifest.verifier != gathered.graded_by:
+                    gathered = replace(
+                        gathered, graded_by=f"{gathered.graded_by}, of published trajectories {data.manifest.verifier}"
+                    )
                 sets = steered_sets(gathered, selection)
                 return await write_dataset(out, file, gathered, sets, limit=limit, stage=stage)
             finally:

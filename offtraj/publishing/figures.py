@@ -17,6 +17,7 @@ from offtraj.steered_set import SteeredRow, read_rows
 
 __all__ = ["Example", "Part", "RowTable", "Solved", "count_rows", "find_example", "solved", "summed"]
 
+_BATCH = 1024
 _AMONG = 512  # rows that an example is chosen from
 _READABLE = 1000  # characters
 
@@ -171,7 +172,8 @@ def _columns(folder: Path, entry: FileEntry, names: Sequence[str]) -> Iterator[t
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(folder / entry.path, columns=list(names), partitioning=None)
-        yield from zip(*(table.column(name).to_pylist() for name in names), strict=True)
+        with pq.ParquetFile(folder / entry.path) as file:
+            for batch in file.iter_batches(columns=list(names), batch_size=_BATCH):
+                yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DataError(f"{folder / entry.path}: not a steered set that this version reads: {error}") from error

@@ -19,10 +19,12 @@ from offtraj.spec import SpecFile, load_spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Config", "DataFolder", "open_folder", "write_folder"]
+__all__ = ["CARD", "OURS", "SPEC", "Config", "DataFolder", "check_target", "open_folder", "write_folder"]
 
 SPEC = "spec.yaml"
 CARD = "README.md"
+OURS = (CARD, EVAL, MANIFEST, SPEC)
+"""Files beside the configurations."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,22 @@ class DataFolder:
 
     def has(self, model: str) -> bool:
         """Whether steered sets were built for the model."""
-        return any(
-            entry.config.endswith(f"--{model}") and not entry.config.startswith("trajectories--")
-            for entry in self.manifest.files
-        )
+        return any(config.endswith(f"--{model}") for config in self.steered)
+
+    @property
+    def steered(self) -> list[str]:
+        """Names of the configurations that hold steered sets."""
+        names = {entry.config for entry in self.manifest.files}
+        return sorted(name for name in names if name.startswith(("recoverability--", "guidability--")))
+
+    def fetch(self) -> None:
+        """Have everything here.
+
+        Raises:
+            HubError: when it cannot be fetched.
+        """
+        if self.repo is not None:
+            _fetch(self.repo, self.revision, None)
 
     def files(self, config: str) -> list[Path]:
         """The configuration's files, in order.
@@ -153,6 +167,18 @@ class DataFolder:
                 raise DataError(f"{path}: is missing, though the manifest lists it: the folder is incomplete")
         return paths
 
+    def verified(self, path: Path) -> FileEntry:
+        """What the manifest says of one of the files, which is so.
+
+        Raises:
+            DataError: when the file is another one.
+        """
+        name = path.relative_to(self.path).as_posix()
+        entry = next(entry for entry in self.manifest.files if entry.path == name)
+        if file_sha256(path) != entry.sha256:
+            raise DataError(f"{path}: is not what the manifest says: it was changed after it was built")
+        return entry
+
 
 def open_folder(where: str) -> DataFolder:
     """Open a data set: a folder, or `ORG/NAME[@REVISION]` on the Hub, of which only what is read is fetched.
@@ -171,7 +197,7 @@ def open_folder(where: str) -> DataFolder:
     return DataFolder(path, read_manifest(path), load_spec(path / SPEC), repo, path.name)
 
 
-def _fetch(repo: str, revision: str | None, patterns: list[str]) -> Path:
+def _fetch(repo: str, revision: str | None, patterns: list[str] | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:

@@ -13,7 +13,7 @@ from offtraj.solo import Solo, SoloSample
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["questions_config", "read_questions", "trajectories_config"]
+__all__ = ["questions_config", "read_questions", "trajectories_config", "trajectories_schema"]
 
 _BATCH = 64  # rows; a trajectory may have a hundred thousand characters
 
@@ -81,20 +81,11 @@ def read_questions(files: Iterable[Path]) -> dict[str, Question]:
     return questions
 
 
-def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
-    """All solo samples of a model or guide.
-
-    `opening + thinking + closing + answer` is the response, byte for byte; offsets of segments count in
-    `thinking`.
-
-    Args:
-        solo: The samples.
-        benchmarks: The benchmark of each question id.
-    """
-    import pyarrow as pa
+def trajectories_schema() -> pa.Schema:
+    """Arrow schema of the trajectories' columns, with the metadata from which `datasets` reads its features."""
     from datasets import Features, Value
 
-    schema = Features(
+    schema: pa.Schema = Features(
         {
             "benchmark": Value("string"),
             "question_id": Value("string"),
@@ -112,6 +103,22 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
             "reason": Value("string"),
         }
     ).arrow_schema
+    return schema
+
+
+def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
+    """All solo samples of a model or guide.
+
+    `opening + thinking + closing + answer` is the response, byte for byte; offsets of segments count in
+    `thinking`.
+
+    Args:
+        solo: The samples.
+        benchmarks: The benchmark of each question id.
+    """
+    import pyarrow as pa
+
+    schema = trajectories_schema()
     revision = solo.reasoner.revision or solo.identity
 
     def row(sample: SoloSample) -> dict[str, str | int | None]:

@@ -39,8 +39,11 @@ class SpecFile:
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of the spec's values: layout, comments and the environment do not matter."""
-        return content_id(self.spec.model_dump(mode="json"))
+        """SHA-256, in hex, of what the spec says: layout, comments, defaults and the environment do not matter.
+
+        So a key that a later version knows, too, changes the digest of no spec without it.
+        """
+        return content_id(self.spec.model_dump(mode="json", exclude_defaults=True))
 
     def place(self, *loc: str | int) -> str:
         """`file:line:column` of a value, or of what it would stand in."""
