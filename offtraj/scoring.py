@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,11 @@ async def score(
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
         await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
-        info["timing"] = {"seconds": round(time.monotonic() - started, 1), "generated": runner.generated}
+        info["timing"] = {
+            "seconds": round(time.monotonic() - started, 1),
+            "generated": runner.generated,
+            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
         return await write_run(out, info, runner.outcomes(sets.rows()), judged=lambda: judged(grader))
     finally:
         await engine.close()
@@ -243,9 +248,11 @@ def _samples(spec: Spec) -> Mapping[TestName, int]:
 
 def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
     manifest, reasoner = sets.data.manifest, contender.reasoner
-    delimiters = reasoner.delimiters or THINK
+    delimiters, publish = reasoner.delimiters or THINK, sets.data.spec.spec.publish
     return {
         "offtraj": __version__,
+        # What the set is called on the Hub; it came from there where `data` has a revision.
+        "repo": sets.data.repo or (None if publish is None else publish.repo),
         "data": {
             "name": manifest.name,
             "version": manifest.version,

@@ -30,7 +30,7 @@ LAYERS = [
     {"solo", "outcome"},
     {"scores", "publishing", "offtraj_builders"},
     {"runner", "dataset", "run_folder"},
-    {"scoring", "checking"},
+    {"scoring", "checking", "eval_results"},
     {"regrading"},
     {"table", "pocket"},
     {"cli"},

@@ -10,11 +10,21 @@ import typer
 __all__ = ["report"]
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)]
+EvalResults = Annotated[
+    Path | None,
+    typer.Option(
+        "--eval-results",
+        metavar="FILE|DIR",
+        help="Write the scores as results for the model's Hub repository, too: FILE.yaml, or DIR/.eval_results/NAME.yaml.",
+        show_default=False,
+    ),
+]
 
 
-def report(runs: Runs) -> None:
+def report(runs: Runs, eval_results: EvalResults = None) -> None:
     """Print the scores of runs: the paper's Table 1 for all of them, then every cell of each."""
     from offtraj.cli.console import console
+    from offtraj.eval_results import write_eval_results
     from offtraj.run_folder import read_run
     from offtraj.table import overview, score_tables, verdict_table
 
@@ -23,3 +33,6 @@ def report(runs: Runs) -> None:
     for run, cells in scored:
         console().print(*score_tables(run.model, cells))
         console().print(verdict_table(run))
+    if eval_results is not None:
+        for path in write_eval_results(eval_results, [run for run, _ in scored]):
+            typer.echo(str(path))

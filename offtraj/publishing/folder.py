@@ -12,6 +12,7 @@ from offtraj.digest import file_sha256
 from offtraj.errors import DataError, HubError, OutputError
 from offtraj.progress import Advance, unseen
 from offtraj.publishing.manifest import MANIFEST, FileEntry, Manifest, read_manifest
+from offtraj.publishing.registration import EVAL, render_registration
 from offtraj.publishing.shards import write_shards
 from offtraj.spec import SpecFile, load_spec
 
@@ -22,7 +23,7 @@ __all__ = ["CARD", "OURS", "SPEC", "Config", "DataFolder", "check_target", "open
 
 SPEC = "spec.yaml"
 CARD = "README.md"
-OURS = (CARD, MANIFEST, SPEC, "eval.yaml")
+OURS = (CARD, EVAL, MANIFEST, SPEC)
 """Files beside the configurations."""
 
 
@@ -44,7 +45,7 @@ async def write_folder(
     *,
     written: Advance = unseen,
 ) -> Manifest:
-    """Write configurations, manifest, spec and card, and put the folder in place when all are complete.
+    """Write configurations, manifest, spec, card and registration, and put the folder in place when all are complete.
 
     A folder of the same data set and version is replaced; the same content gives the same bytes.
     Configurations without rows are left out: a data set has no empty ones.
@@ -85,6 +86,8 @@ async def write_folder(
         (folder / SPEC).write_text(file.text, encoding="utf-8", newline="")
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8", newline="")
         (folder / CARD).write_text(card, encoding="utf-8", newline="")
+        if (registration := render_registration(file.spec, manifest)) is not None:
+            (folder / EVAL).write_text(registration, encoding="utf-8", newline="")
     return manifest
 
 

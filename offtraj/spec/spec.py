@@ -60,6 +60,9 @@ class PublishSpec(Frozen):
     """Template of the data set card; the packaged one by default."""
     license: str = "other"
     """Licence id of the Hub."""
+    eval: bool = False
+    """Whether to register the data set as a benchmark (`eval.yaml`). The Hub takes that from frameworks
+    on its allow-list only."""
 
 
 class Problem(NamedTuple):

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from huggingface_hub import parse_eval_result_entries
 from support.background import in_background
 from support.factories import SPEC, make_question, write_jsonl, write_small_benchmark
 from support.hub import Hub, serving_hub
@@ -110,6 +112,32 @@ def test_a_model_of_the_hub_is_scored_on_a_set_of_the_hub(spec: Path, hub: Hub, 
     assert (tmp_path / "local" / "outcomes.parquet").read_bytes() == (
         tmp_path / "run" / "outcomes.parquet"
     ).read_bytes()
+
+
+def test_a_score_becomes_a_result_for_the_models_repository(
+    spec: Path, hub: Hub, online: Online, tmp_path: Path
+) -> None:
+    spec.write_text(
+        SPEC.replace("samples: 4}", "samples: 4, max_tokens: 300}").replace(
+            "variants: [default, solvable, answer-forcing]", "ratios: [0.2]"
+        )
+    )
+    assert online("build", spec, "--out", "set").returncode == 0
+    published = hub.publish("datasets/org/set", tmp_path / "set").oid
+    on_weak = ["--model", "org/tiny@main", "--on", "weak", "--test", "guidability"]
+    done = online("run", "org/set@v1.0.0", *on_weak, "--out", "run")
+    assert done.returncode == 0, done.stderr
+    done = online("report", "run", "--eval-results", "model")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("model/.eval_results/set.yaml\n")
+    (entry,) = parse_eval_result_entries(yaml.safe_load((tmp_path / "model/.eval_results/set.yaml").read_text()))
+    assert (entry.dataset_id, entry.task_id, entry.dataset_revision) == ("org/set", "guidability--weak", published)
+    cells = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]
+    assert entry.value == next(cell["score"] for cell in cells if cell["ratio"] is cell["guide"] is None)
+    assert online("run", "set", *on_weak, "--out", "local").returncode == 0
+    done = online("report", "local", "--eval-results", "other")
+    assert done.returncode == 2
+    assert "local: does not say which data set of the Hub it was on: publish the data set and run on" in done.stderr
 
 
 @pytest.mark.parametrize("target", ["org/none", "org/set@v9.9.9"])
