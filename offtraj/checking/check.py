@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import cast
 
 from offtraj.checking.checked import Checked
-from offtraj.checking.files import check_card, check_files
+from offtraj.checking.files import check_card, check_files, check_registration
 from offtraj.checking.rows import compare_rows, sound_rows
 from offtraj.checking.verdicts import check_verdicts
 from offtraj.dataset import counts_of, model_entry, shared_questions
@@ -58,6 +58,7 @@ async def check(data: DataFolder, *, spec: SpecFile, store: Store, verifier: Ver
     if spec.digest != data.manifest.spec_sha256:
         checked.say(str(spec.path), f"is not the spec that {MANIFEST} was made with")
     check_card(data, checked)
+    check_registration(data, checked)
     questions = read_questions(data.files("questions"))
     solos = _solos(data, spec, tuple(questions.values()), store, checked)
     await check_verdicts(data.manifest, solos, questions, Grader(verifier, store), checked, stage)

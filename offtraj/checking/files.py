@@ -7,10 +7,10 @@ from typing import Any
 
 from offtraj.checking.checked import Checked
 from offtraj.errors import DataError, SpecError
-from offtraj.publishing import CARD, DataFolder, FileEntry, render_card, trajectories_schema
+from offtraj.publishing import CARD, EVAL, DataFolder, FileEntry, render_card, render_registration, trajectories_schema
 from offtraj.steered_set import row_schema
 
-__all__ = ["check_card", "check_files"]
+__all__ = ["check_card", "check_files", "check_registration"]
 
 
 def check_files(data: DataFolder, checked: Checked) -> None:
@@ -73,3 +73,11 @@ def check_card(data: DataFolder, checked: Checked) -> None:
         unlisted = [entry.path for entry in data.manifest.files if entry.path not in text]
         if unlisted:
             checked.say(str(path), f"does not list {', '.join(unlisted)}")
+
+
+def check_registration(data: DataFolder, checked: Checked) -> None:
+    """The registration as a benchmark is the spec's, and there is none where it asks for none."""
+    path = data.path / EVAL
+    found = path.read_text(encoding="utf-8") if path.is_file() else None
+    if found != render_registration(data.spec.spec, data.manifest):
+        checked.say(str(path), "is not the registration that the spec asks for")

@@ -234,6 +234,8 @@ async def test_files_are_those_of_the_manifest(copy: Path, store: Store) -> None
 async def test_the_card_is_that_of_the_data(copy: Path, store: Store) -> None:
     (copy / "README.md").write_text((copy / "README.md").read_text() + "\nBuy more.\n")
     assert f"{copy / 'README.md'}: is not the card of this data" in said(await checked(copy, store))
+    (copy / "eval.yaml").write_text("name: small\n")
+    assert f"{copy / 'eval.yaml'}: is not the registration that the spec asks for" in said(await checked(copy, store))
     (copy / "README.md").unlink()
     assert "the data set has no card" in said(await checked(copy, store))
 
