@@ -30,7 +30,7 @@ LAYERS = [
     {"solo", "outcome"},
     {"scores", "publishing", "offtraj_builders"},
     {"runner", "dataset", "run_folder"},
-    {"scoring", "checking"},
+    {"scoring", "checking", "paper"},
     {"regrading"},
     {"table", "pocket"},
     {"cli"},
