@@ -30,7 +30,7 @@ LAYERS = [
     {"solo", "outcome"},
     {"scores", "publishing", "offtraj_builders"},
     {"runner", "dataset", "run_folder"},
-    {"scoring", "checking", "eval_results"},
+    {"scoring", "checking", "eval_results", "paper"},
     {"regrading"},
     {"table", "pocket"},
     {"cli"},
