@@ -7,19 +7,30 @@ from typing import Annotated
 
 import typer
 
+from offtraj.cli.options import AsCSV, AsJSON, AsLaTeX, one_format
+
 __all__ = ["report"]
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)]
 
 
-def report(runs: Runs) -> None:
-    """Print the scores of runs: the paper's Table 1 for all of them, then every cell of each."""
-    from offtraj.cli.console import console
-    from offtraj.run_folder import read_run
+def report(runs: Runs, as_json: AsJSON = False, as_csv: AsCSV = False, as_latex: AsLaTeX = False) -> None:
+    """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata."""
+    one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex))
+    from offtraj.cli.console import show
+    from offtraj.export import scores_csv, scores_json, scores_latex
+    from offtraj.score_table import guidability_table, strata_tables
+    from offtraj.scored import scored_runs
     from offtraj.table import overview, score_tables, verdict_table
 
-    scored = [(run, run.cells()) for run in map(read_run, runs)]
-    console().print(overview([(run.model, cells) for run, cells in scored]))
-    for run, cells in scored:
-        console().print(*score_tables(run.model, cells))
-        console().print(verdict_table(run))
+    scored = scored_runs(runs)
+    for asked, write in ((as_json, scores_json), (as_csv, scores_csv), (as_latex, scores_latex)):
+        if asked:
+            typer.echo(write(scored), nl=False)
+            return
+    show(overview([(one.name, one.cells) for one in scored], [one.solo for one in scored]))
+    for one in scored:
+        show(*score_tables(one.name, one.cells))
+    show(guidability_table(scored), *strata_tables(scored))
+    for one in scored:
+        show(verdict_table(one.run))
