@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from offtraj.atomic import new_folder
 from offtraj.digest import file_sha256
-from offtraj.errors import DataError, OutputError
+from offtraj.errors import DataError, OutputError, UsageError
 from offtraj.outcome import Outcome, outcome_schema, outcomes_to_batch, read_outcomes
-from offtraj.scores import Cell, VerdictCount, count_verdicts, summarise
+from offtraj.publishing import open_folder
+from offtraj.scores import Cell, VerdictCount, count_verdicts, stratify, summarise
+from offtraj.solo_score import SoloScore, SolveRates, score_alone, solve_rates
 from offtraj.verify import AuditReport, Usage
 
 __all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
@@ -50,11 +52,49 @@ class RunFolder:
 
     def cells(self) -> list[Cell]:
         """The scores, computed from the outcomes."""
-        return summarise(read_outcomes(self.path / OUTCOMES, texts=False))
+        return summarise(self.outcomes())
+
+    def strata(self) -> list[Cell]:
+        """The scores by benchmark and by solve rate, computed from the outcomes."""
+        return stratify(self.outcomes())
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What every number is computed from; without completions and questions."""
+        return read_outcomes(self.path / OUTCOMES, texts=False)
+
+    def solo(self) -> SoloScore | None:
+        """How the model does alone, where its data set says so.
+
+        A run that does not say it itself (0.1.0) is looked up in the data set that it names, as long as that is
+        where `build` puts it: in `data/`, here or beside the folder of the run's folder.
+
+        Raises:
+            DataError: when it is said in a way that this version does not read.
+        """
+        try:
+            rates = self.info["solo"] if "solo" in self.info else self._looked_up()
+            return None if rates is None else score_alone(rates)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{self.path / RUN}: its `solo` cannot be read: {error}") from error
+
+    def _looked_up(self) -> SolveRates | None:
+        data, model = self.info.get("data"), self.info["model"]
+        if data is None:
+            return None
+        name = f"{data['name']}-{data['version']}"
+        for folder in (Path("data") / name, self.path.resolve().parent.parent / "data" / name):
+            try:
+                found = open_folder(str(folder)) if folder.is_dir() else None
+                if found is not None and found.manifest.spec_sha256 == data["spec_sha256"]:
+                    identities = (model["revision"], self.info["engine"]["identity"])
+                    return solve_rates(found, model["id"], identities)
+            except UsageError:  # whatever lies there, it is not what was run on
+                continue
+        return None
 
     def verdicts(self) -> list[VerdictCount]:
         """How many outcomes were decided by whom, how and why."""
-        return count_verdicts(read_outcomes(self.path / OUTCOMES, texts=False))
+        return count_verdicts(self.outcomes())
 
     @property
     def audit(self) -> AuditReport | None:
@@ -106,12 +146,14 @@ async def write_run(
                         waiting = []
                 if waiting or not any(counts.values()):
                     writer.write_batch(outcomes_to_batch(waiting, schema))
-            cells = summarise(read_outcomes(folder / OUTCOMES, texts=False))
-            verdicts = count_verdicts(read_outcomes(folder / OUTCOMES, texts=False))
+            written = RunFolder(folder, info)
+            solo = written.solo()
             audit, usage = judged()
             scores = {
-                "scores": [asdict(cell) for cell in cells],
-                "verdicts": [asdict(count) for count in verdicts],
+                "scores": [asdict(cell) for cell in written.cells()],
+                "strata": [asdict(cell) for cell in written.strata()],
+                "solo": None if solo is None else asdict(solo),
+                "verdicts": [asdict(count) for count in written.verdicts()],
                 "audit": None if audit is None else audit.to_json(),
             }
             _write_json(folder / SCORES, scores)
@@ -153,8 +195,10 @@ def read_run(path: Path) -> RunFolder:
     """
     try:
         info = json.loads((path / RUN).read_text(encoding="utf-8"))
-        return RunFolder(path, dict(info))
-    except FileNotFoundError:
+        if not isinstance(info, dict) or not isinstance(info.get("model"), dict) or "id" not in info["model"]:
+            raise DataError(f"{path / RUN}: names no model: it is no run of offtraj")
+        return RunFolder(path, info)
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{path}: no run folder: it has no {RUN}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path / RUN}: cannot be read: {error}") from error

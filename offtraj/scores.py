@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,18 @@ __all__ = [
     "Cell",
     "Interval",
     "VerdictCount",
+    "bootstrap_interval",
     "clustered_interval",
     "count_verdicts",
     "percent",
+    "rate_order",
     "solo_accuracy",
+    "stratify",
     "summarise",
 ]
 
 _RESAMPLES = 2000
+_Numbers = NDArray[np.int64] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,16 @@ class Cell:
     """Outcomes whose steer gives the gold answer away."""
     by_rule: int
     judged: int
+    benchmark: str | None = None
+    """None over all benchmarks."""
+    solve_rate: str | None = None
+    """How often the model that the rows were made for solves their questions alone, such as `7/8`; none over all."""
+    net_n: int = 0
+    """As `n`, without the revealed ones."""
+    net_score: float | None = None
+    """As `score`, net of revealed answers: rows whose steer gives the gold answer away are left out. (The paper's
+    Table 2 subtracts them instead, and so counts each as a wrong one.)"""
+    net_interval: Interval | None = None
 
     @property
     def place(self) -> float | None:
@@ -98,15 +113,29 @@ def summarise(outcomes: Iterable[Outcome]) -> list[Cell]:
 
     Memory grows with the number of outcomes, by a few words each, and not with their texts.
     """
-    groups: dict[tuple[TestName, str, str, str | None], list[_Point]] = defaultdict(list)
+    groups: dict[_Group, list[_Point]] = defaultdict(list)
     for outcome in outcomes:
         point = _Point.of(outcome)
         for subset in outcome.subsets:
-            groups[outcome.test, outcome.variant, subset, None].append(point)
+            groups[_Group(outcome.test, outcome.variant, subset)].append(point)
             if outcome.guide is not None:
-                groups[outcome.test, outcome.variant, subset, outcome.guide].append(point)
-    ordered = sorted(groups, key=lambda key: (_TESTS.index(key[0]), _variant_order(key[1]), *key[1:3], key[3] or ""))
-    return [cell for key in ordered for cell in _cells(*key, groups[key])]
+                groups[_Group(outcome.test, outcome.variant, subset, guide=outcome.guide)].append(point)
+    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
+
+
+def stratify(outcomes: Iterable[Outcome]) -> list[Cell]:
+    """The same cells over all guides, for each benchmark and for each solve rate of the questions.
+
+    They are no part of `summarise`: whoever looks for the cell of a test, variant and subset finds one.
+    """
+    groups: dict[_Group, list[_Point]] = defaultdict(list)
+    for outcome in outcomes:
+        point = _Point.of(outcome)
+        rate = f"{outcome.solved}/{outcome.sampled}"
+        for subset in outcome.subsets:
+            groups[_Group(outcome.test, outcome.variant, subset, benchmark=outcome.benchmark)].append(point)
+            groups[_Group(outcome.test, outcome.variant, subset, solve_rate=rate)].append(point)
+    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
 
 
 def clustered_interval(correct: NDArray[np.int64], total: NDArray[np.int64], *, level: float = 0.95) -> Interval | None:
@@ -131,17 +160,27 @@ def clustered_interval(correct: NDArray[np.int64], total: NDArray[np.int64], *, 
     if np.all(shares == shares[0]) and shares[0] in (0.0, 1.0):
         wilson = stats.binomtest(int(shares[0]) * clusters, clusters).proportion_ci(level, method="wilson")
         return Interval(float(wilson.low), float(wilson.high))
+    return bootstrap_interval(correct, total, level=level)
+
+
+def bootstrap_interval(values: _Numbers, weights: _Numbers, *, level: float = 0.95) -> Interval:
+    """Percentile interval of the mean over strata (columns) of sum(values) / sum(weights), resampling clusters (rows).
+
+    The resamples are the same for the same number of clusters. Strata that a resample leaves empty do not count
+    in it. There must be two clusters or more.
+    """
+    from scipy import stats
 
     def statistic(index: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:  # noqa: ARG001 - scipy's signature
-        right, of = correct[index].sum(axis=-2), total[index].sum(axis=-2)  # over the clusters drawn
+        right, of = values[index].sum(axis=-2), weights[index].sum(axis=-2)  # over the clusters drawn
         strata = np.divide(right, of, out=np.full(right.shape, np.nan), where=of > 0)
         return np.nanmean(strata, axis=-1)  # type: ignore[no-any-return]
 
     result = stats.bootstrap(
-        (np.arange(clusters),),
+        (np.arange(len(weights)),),
         statistic,
         n_resamples=_RESAMPLES,
-        batch=max(1, 2_000_000 // max(1, correct.size)),
+        batch=max(1, 2_000_000 // max(1, values.size)),
         confidence_level=level,
         method="percentile",
         vectorized=True,
@@ -156,6 +195,12 @@ def percent(share: float | None, interval: Interval | None = None) -> str:
     if share is None:
         return "–"
     return f"{100 * share:.1f}" + ("" if interval is None else f" ({interval})")
+
+
+def rate_order(rate: str) -> tuple[float, int]:
+    """Sorts solve rates such as `7/8`, the lowest first."""
+    solved, _, sampled = rate.partition("/")
+    return int(solved) / max(1, int(sampled)), int(sampled)
 
 
 def solo_accuracy(solve_rates: Mapping[str, int]) -> tuple[float | None, Interval | None]:
@@ -200,25 +245,40 @@ class _Point:
         )
 
 
-def _variant_order(variant: str) -> int:
-    return 0 if variant == "default" else 1
+class _Group(NamedTuple):
+    """What the outcomes of a cell have in common, but for their place."""
+
+    test: TestName
+    variant: str
+    subset: str
+    guide: str | None = None
+    benchmark: str | None = None
+    solve_rate: str | None = None
+
+    def order(self) -> tuple[object, ...]:
+        default = 0 if self.variant == "default" else 1
+        rate = (-1.0, -1) if self.solve_rate is None else rate_order(self.solve_rate)
+        names = (self.variant, self.subset, self.guide or "")
+        return _TESTS.index(self.test), default, *names, self.benchmark is None, self.benchmark or "", *rate
 
 
-def _cells(test: TestName, variant: str, subset: str, guide: str | None, points: Sequence[_Point]) -> Iterator[Cell]:
+def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:
     places = sorted({point.at for point in points})
     for place in [None, *places]:
         inside = [point for point in points if place is None or point.at == place]
         scored = [point for point in inside if point.verdict != "unscored"]
+        net = [point for point in scored if not point.revealed]
         score, interval = _score(scored)
+        net_score, net_interval = (score, interval) if len(net) == len(scored) else _score(net)
         reasons = Counter(point.reason for point in scored if point.verdict == "incorrect")
         deciders = Counter(point.decided_by for point in scored)
         yield Cell(
-            test=test,
-            variant=variant,
-            subset=subset,
-            guide=guide,
-            position=place if test == "recoverability" else None,
-            ratio=place if test == "guidability" else None,
+            test=group.test,
+            variant=group.variant,
+            subset=group.subset,
+            guide=group.guide,
+            position=place if group.test == "recoverability" else None,
+            ratio=place if group.test == "guidability" else None,
             n=len(scored),
             questions=len({point.question for point in scored}),
             score=score,
@@ -226,9 +286,14 @@ def _cells(test: TestName, variant: str, subset: str, guide: str | None, points:
             truncated=reasons["truncated"],
             no_answer=reasons["no_answer"],
             unscored=len(inside) - len(scored),
-            revealed=sum(point.revealed for point in scored),
+            revealed=len(scored) - len(net),
             by_rule=deciders["rule"],
             judged=deciders["judge"],
+            benchmark=group.benchmark,
+            solve_rate=group.solve_rate,
+            net_n=len(net),
+            net_score=net_score,
+            net_interval=net_interval,
         )
 
 

@@ -22,6 +22,7 @@ from offtraj.reasoner import Reasoner, load_reasoner, reasoner_at
 from offtraj.run_folder import Judged, RunFolder, check_run_target, write_run
 from offtraj.runner import Runner
 from offtraj.sampling import Engine, open_engine
+from offtraj.solo_score import solve_rates
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
 from offtraj.steered_set import SteeredRow, read_rows
 from offtraj.store import Store
@@ -266,6 +267,7 @@ def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
         "engine": {"kind": contender.engine.kind, "identity": engine.identity},
         "sampling": sets.data.spec.spec.sampling.model_dump(),
         "seed": sets.data.spec.spec.seed,
+        "solo": solve_rates(sets.data, reasoner.id, (reasoner.revision, engine.identity)),
         "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
     }
 

@@ -10,6 +10,7 @@ from offtraj.publishing import Manifest, PushPlan
 from offtraj.regrading import Regraded
 from offtraj.run_folder import RunFolder
 from offtraj.scores import Cell, percent, solo_accuracy
+from offtraj.solo_score import SoloScore
 from offtraj.spec import TestName
 
 if TYPE_CHECKING:
@@ -27,26 +28,31 @@ __all__ = [
 ]
 
 
-def overview(runs: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
+def overview(runs: Sequence[tuple[str, Sequence[Cell]]], solos: Sequence[SoloScore | None] = ()) -> Table:
     """The paper's Table 1 for what was run: a row for each model, shared and individual averages.
 
     Args:
         runs: Names of models with their cells.
+        solos: How each does alone; a column where any is known.
     """
     from rich.table import Table
 
     table = Table(title="Average over positions or ratios, default variant, in percent (95 %)", **_style())
     table.add_column("model")
     columns = [(test, subset) for test in ("recoverability", "guidability") for subset in ("shared", "individual")]
+    alone = [*solos, *[None] * (len(runs) - len(solos))]
+    if known := any(alone):
+        table.add_column("alone", justify="right")
     for test, subset in columns:
         table.add_column(f"{test}\n{subset}", justify="right")
-    for name, cells in runs:
+    for (name, cells), solo in zip(runs, alone, strict=True):
         found: dict[tuple[str, str], Cell] = {
             (cell.test, cell.subset): cell
             for cell in cells
             if cell.variant == "default" and cell.guide is None and cell.position is None and cell.ratio is None
         }
-        table.add_row(name, *(_score(found.get(column)) for column in columns))
+        first = [percent(*(None, None) if solo is None else (solo.score, solo.interval))] if known else []
+        table.add_row(name, *first, *(_score(found.get(column)) for column in columns))
     return table
 
 

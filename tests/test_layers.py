@@ -29,10 +29,11 @@ LAYERS = [
     {"verify"},
     {"solo", "outcome"},
     {"scores", "publishing", "offtraj_builders"},
+    {"solo_score", "comparison"},
     {"runner", "dataset", "run_folder"},
-    {"scoring", "checking", "eval_results", "paper"},
+    {"scored", "scoring", "checking", "eval_results", "paper"},
     {"regrading"},
-    {"table", "pocket"},
+    {"table", "score_table", "export", "pocket"},
     {"cli"},
     {"__main__"},
 ]

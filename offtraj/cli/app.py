@@ -14,6 +14,7 @@ import typer
 from offtraj import __version__
 from offtraj.cli.build import build
 from offtraj.cli.check import check
+from offtraj.cli.compare import compare
 from offtraj.cli.quickstart import quickstart
 from offtraj.cli.regrade import regrade
 from offtraj.cli.report import report
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (quickstart, validate, plan, build, check, run, regrade, report, schema, train):
+for command in (quickstart, validate, plan, build, check, run, regrade, report, compare, schema, train):
     app.command()(command)
 
 

@@ -12,8 +12,9 @@ from offtraj.progress import Advance, Stage
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-__all__ = ["console", "stages"]
+__all__ = ["console", "fitted", "show", "stages"]
 
 _EVERY = 15.0  # seconds between plain lines of progress
 _WIDE = 160  # columns of a table where the output is no terminal
@@ -25,6 +26,71 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, width=None if stream.isatty() else _WIDE, soft_wrap=False, highlight=False)
+
+
+def show(*tables: Table | None) -> None:
+    """Print tables whole: on a terminal that is too narrow in pieces, elsewhere as wide as they are."""
+    screen = console()
+    for table in tables:
+        if table is None:
+            continue
+        if sys.stdout.isatty():
+            for piece in fitted(table, screen):
+                screen.print(piece)
+        else:
+            screen.width = max(_WIDE, screen.measure(table).maximum)
+            screen.print(table)
+
+
+def fitted(table: Table, screen: Console) -> list[Table]:
+    """A table, split where it is wider than the screen: names are repeated, and no figure is cut.
+
+    Columns that are aligned to the left and come first are names, and the rest is figures.
+    """
+    if _width(table, screen) <= screen.width:
+        return [table]
+    figures = next((at for at, column in enumerate(table.columns) if column.justify != "left"), len(table.columns))
+    pieces = [[at] for at in range(figures, len(table.columns))]
+    merged: list[list[int]] = []
+    for piece in pieces:
+        wider = [*merged[-1], *piece] if merged else piece
+        fits = _width(_part(table, figures, wider), screen) <= screen.width
+        merged = [*merged[:-1], wider] if fits and merged else [*merged, piece]
+    parts = [_part(table, figures, piece) for piece in merged or [[]]]
+    for part in parts[1:]:
+        part.title = None
+    for part in parts[:-1]:
+        part.caption = None
+    return parts
+
+
+def _width(table: Table, screen: Console) -> int:
+    """Of its columns; title and caption wrap."""
+    return screen.measure(
+        _part(table, len(table.columns), [], bare=True), options=screen.options.update(width=10_000)
+    ).maximum
+
+
+def _part(table: Table, names: int, figures: list[int], *, bare: bool = False) -> Table:
+    from rich.table import Table
+
+    part = Table(
+        title=None if bare else table.title,
+        caption=None if bare else table.caption,
+        box=table.box,
+        title_justify="left",
+        caption_justify="left",
+        pad_edge=table.pad_edge,
+        show_header=table.show_header,
+        show_footer=table.show_footer,
+    )
+    kept = [table.columns[at] for at in [*range(names), *figures]]
+    for at, column in enumerate(kept):
+        figure = at >= names
+        part.add_column(column.header, column.footer, justify=column.justify, no_wrap=figure, overflow="fold")
+    for row in zip(*(column.cells for column in kept), strict=True):
+        part.add_row(*row)
+    return part
 
 
 @contextmanager

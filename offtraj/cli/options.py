@@ -10,7 +10,20 @@ import typer
 if TYPE_CHECKING:
     from offtraj.verify import JudgeAt
 
-__all__ = ["Judge", "Limit", "Models", "Spec", "Tests", "Workspace", "judge_of", "store_path"]
+__all__ = [
+    "AsCSV",
+    "AsJSON",
+    "AsLaTeX",
+    "Judge",
+    "Limit",
+    "Models",
+    "Spec",
+    "Tests",
+    "Workspace",
+    "judge_of",
+    "one_format",
+    "store_path",
+]
 
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec: one YAML file.", show_default=False)]
 Tests = Annotated[
@@ -44,6 +57,22 @@ Judge = Annotated[
         show_default=False,
     ),
 ]
+AsJSON = Annotated[bool, typer.Option("--json", help="Write JSON instead: every number, as shares.")]
+AsCSV = Annotated[bool, typer.Option("--csv", help="Write CSV instead: a line for each number, as shares.")]
+AsLaTeX = Annotated[bool, typer.Option("--latex", help="Write LaTeX tables instead, in percent.")]
+
+
+def one_format(*options: tuple[str, bool]) -> None:
+    """See that at most one of these was asked for.
+
+    Raises:
+        UsageError: when several were.
+    """
+    from offtraj.errors import UsageError
+
+    asked = [name for name, given in options if given]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)}: one format at a time")
 
 
 def judge_of(option: str | None, own: JudgeAt | None) -> JudgeAt | None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from offtraj.cli.options import AsCSV, AsJSON, AsLaTeX, one_format
+
 __all__ = ["report"]
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)]
@@ -22,22 +24,37 @@ EvalResults = Annotated[
 Paper = Annotated[bool, typer.Option("--paper", help="Show the paper's numbers beside those of its models.")]
 
 
-def report(runs: Runs, eval_results: EvalResults = None, paper: Paper = False) -> None:
-    """Print the scores of runs: the paper's Table 1 for all of them, then every cell of each."""
-    from offtraj.cli.console import console
+def report(
+    runs: Runs,
+    paper: Paper = False,
+    eval_results: EvalResults = None,
+    as_json: AsJSON = False,
+    as_csv: AsCSV = False,
+    as_latex: AsLaTeX = False,
+) -> None:
+    """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata."""
+    one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex), ("--paper", paper))
+    from offtraj.cli.console import show
     from offtraj.eval_results import write_eval_results
+    from offtraj.export import scores_csv, scores_json, scores_latex
     from offtraj.paper import beside_run, beside_table
-    from offtraj.run_folder import read_run
+    from offtraj.score_table import guidability_table, strata_tables
+    from offtraj.scored import scored_runs
     from offtraj.table import overview, score_tables, verdict_table
 
-    scored = [(run, run.cells()) for run in map(read_run, runs)]
-    beside = [beside_table(run.model, beside_run(run, cells)) for run, cells in scored] if paper else []
-    console().print(overview([(run.model, cells) for run, cells in scored]))
-    for run, cells in scored:
-        console().print(*score_tables(run.model, cells))
-        console().print(verdict_table(run))
-    for table in beside:
-        console().print(table)
-    if eval_results is not None:
-        for path in write_eval_results(eval_results, [run for run, _ in scored]):
-            typer.echo(str(path))
+    scored = scored_runs(runs)
+    beside = [beside_table(one.name, beside_run(one.run, one.cells)) for one in scored] if paper else []
+    results = [] if eval_results is None else write_eval_results(eval_results, [one.run for one in scored])
+    for asked, write in ((as_json, scores_json), (as_csv, scores_csv), (as_latex, scores_latex)):
+        if asked:
+            typer.echo(write(scored), nl=False)
+            return
+    show(overview([(one.name, one.cells) for one in scored], [one.solo for one in scored]))
+    for one in scored:
+        show(*score_tables(one.name, one.cells))
+    show(guidability_table(scored), *strata_tables(scored))
+    for one in scored:
+        show(verdict_table(one.run))
+    show(*beside)
+    for path in results:
+        typer.echo(str(path))

@@ -56,7 +56,7 @@ def run(
     """Score a model on steered sets; given a spec, build what is missing first."""
     import asyncio
 
-    from offtraj.cli.console import console, stages
+    from offtraj.cli.console import show, stages
     from offtraj.scoring import choose_sets, find_contender, score
     from offtraj.store import Store
     from offtraj.table import overview, score_tables, verdict_table
@@ -77,9 +77,7 @@ def run(
     typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
     done = asyncio.run(work())
     cells = done.cells()
-    console().print(*score_tables(name, cells))
-    console().print(verdict_table(done))
-    console().print(overview([(name, cells)]))
+    show(*score_tables(name, cells), verdict_table(done), overview([(name, cells)], [done.solo()]))
     typer.echo(str(done.path))
     exit_over_tolerance(done, spec.tolerance)
 

@@ -193,7 +193,7 @@ def make_run(folder: Path, outcomes: Iterable[Outcome], model: str = "qwen3-1.7b
         for outcome in outcomes:
             yield outcome
 
-    info = {"data": {"name": "math"}, "model": {"id": model}, "engine": {"kind": "vllm"}, "sampling": {}}
+    info = {"data": {"name": "math"}, "model": {"id": model}, "engine": {"kind": "vllm"}, "sampling": {}, "solo": None}
     return asyncio.run(write_run(folder, info, stream()))
 
 

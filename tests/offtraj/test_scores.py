@@ -11,7 +11,7 @@ from support.factories import make_row
 
 from offtraj.completion import Completion
 from offtraj.outcome import Outcome, outcome_of
-from offtraj.scores import Cell, clustered_interval, summarise
+from offtraj.scores import Cell, clustered_interval, stratify, summarise
 from offtraj.steered_set import Segment
 from offtraj.verify import Verdict
 
@@ -77,6 +77,31 @@ def test_guides_have_cells_of_their_own() -> None:
 def test_cells_without_a_verdict_have_no_score() -> None:
     whole = cell(summarise(make_outcomes("??")), position=None)
     assert (whole.n, whole.score, whole.interval, whole.unscored) == (0, None, None, 2)
+
+
+def test_net_of_revealed_answers_rows_that_give_them_away_are_left_out() -> None:
+    guided = {"test": "guidability", "position": None, "ratio": 0.4}
+    outcomes = make_outcomes("+++", reveals_answer=True, **guided) + make_outcomes("+---", **guided)
+    whole = next(one for one in summarise(outcomes) if one.place is None)
+    assert (whole.n, whole.revealed, whole.net_n) == (7, 3, 4)
+    assert (whole.score, whole.net_score) == (4 / 7, 0.25)
+    assert whole.net_interval is not None and whole.net_interval != whole.interval
+
+
+def test_where_no_answer_is_revealed_net_is_raw() -> None:
+    whole = cell(summarise(make_outcomes("+--")), position=None)
+    assert (whole.net_n, whole.net_score, whole.net_interval) == (whole.n, whole.score, whole.interval)
+
+
+def test_benchmarks_and_solve_rates_have_cells_of_their_own() -> None:
+    outcomes = make_outcomes("+++", benchmark="a", solved=8, sampled=8, position=0.2)
+    outcomes += make_outcomes("+--", benchmark="b", solved=1, sampled=8, position=0.8)
+    cells = stratify(outcomes)
+    assert [cell(cells, benchmark=name, position=None).score for name in "ab"] == [1, 1 / 3]
+    assert cell(cells, solve_rate="1/8", position=0.8).n == 3
+    assert [c.solve_rate for c in cells if c.place is None] == [None, None, "1/8", "8/8"]
+    assert all((c.benchmark is None) != (c.solve_rate is None) for c in cells)
+    assert not any(c.benchmark or c.solve_rate for c in summarise(outcomes))
 
 
 def test_no_outcomes_no_cells() -> None:

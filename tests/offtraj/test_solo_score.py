@@ -1,0 +1,38 @@
+"""What a model does alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from offtraj.scores import solo_accuracy
+from offtraj.solo_score import score_alone
+
+
+def test_the_average_is_the_mean_over_benchmarks() -> None:
+    found = score_alone({"aime": {"0/8": 3, "8/8": 1}, "math": {"6/8": 40}})
+    assert found is not None
+    assert (found.questions, found.samples) == (44, 352)
+    assert found.benchmarks == {"aime": 0.25, "math": 0.75}
+    assert found.score == 0.5
+
+
+def test_it_is_the_papers_average_of_benchmarks() -> None:
+    """Qwen3-1.7B in the paper's Table 3, to a tenth."""
+    shares = {"aime24": 442, "aime25": 367, "math500": 921, "minerva": 595, "olympiad": 673}
+    found = score_alone({name: {f"{share}/1000": 2} for name, share in shares.items()})
+    assert found is not None
+    assert found.score == pytest.approx(0.599, abs=0.001)
+
+
+def test_of_one_benchmark_it_says_the_same_as_the_manifest() -> None:
+    rates = {"0/8": 4, "3/8": 5, "7/8": 9, "8/8": 20}
+    found = score_alone({"math": rates})
+    assert found is not None
+    score, interval = solo_accuracy(rates)
+    assert found.score == pytest.approx(score)
+    assert found.interval == interval
+
+
+def test_without_questions_there_is_none() -> None:
+    assert score_alone({}) is None
+    assert score_alone({"math": {"8/8": 0}}) is None
