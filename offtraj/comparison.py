@@ -130,10 +130,7 @@ def paired_interval(difference: _Floats, weight: _Floats) -> Interval | None:
     if np.ptp(each) < _SAME:
         reach = stats.binomtest(0, questions).proportion_ci(0.95, method="wilson").high
         return Interval(max(-1.0, float(each[0] - reach)), min(1.0, float(each[0] + reach)))
-    # Percentiles of resamples are too narrow for few questions, as normal ones are against Student's: they are
-    # taken further out by as much (Hesterberg 2015, "What teachers should know about the bootstrap", 3.2).
-    reach = np.sqrt(questions / (questions - 1)) * stats.t.ppf(0.975, questions - 1)
-    return bootstrap_interval(difference, weight, level=float(1 - 2 * stats.norm.cdf(-reach)))
+    return bootstrap_interval(difference, weight)
 
 
 def paired_p(difference: _Floats, weight: _Floats) -> float | None:
