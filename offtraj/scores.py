@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ __all__ = [
     "count_verdicts",
     "percent",
     "rate_order",
-    "solo_accuracy",
     "stratify",
     "summarise",
 ]
@@ -206,19 +205,6 @@ def rate_order(rate: str) -> tuple[float, int]:
     """Sorts solve rates such as `7/8`, the lowest first."""
     solved, _, sampled = rate.partition("/")
     return int(solved) / max(1, int(sampled)), int(sampled)
-
-
-def solo_accuracy(solve_rates: Mapping[str, int]) -> tuple[float | None, Interval | None]:
-    """Average Pass@1 without anything injected, with its interval over questions (paper, Tables 4 and 5).
-
-    Args:
-        solve_rates: How many questions are solved how often, such as `{"7/8": 12}`.
-    """
-    counts = [tuple(map(int, rate.split("/"))) for rate, questions in solve_rates.items() for _ in range(questions)]
-    if not counts:
-        return None, None
-    solved, sampled = np.array(counts, dtype=np.int64).T
-    return float((solved / sampled).mean()), clustered_interval(solved[:, None], sampled[:, None])
 
 
 _DECIDERS = ("rule", "judge", "execution", None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from offtraj.errors import DataError
 from offtraj.publishing import DataFolder
-from offtraj.scores import Interval, clustered_interval, rate_order
+from offtraj.scores import Interval, clustered_interval, percent, rate_order
 
 __all__ = ["SoloScore", "SolveRates", "score_alone", "solve_rates"]
 
@@ -24,13 +24,17 @@ class SoloScore:
     """Average Pass@1 with nothing injected. Shares, not percent."""
 
     score: float
-    """Mean over benchmarks of the share of correct samples (paper, Tables 1, 3 and 4)."""
+    """Mean over benchmarks of the share of correct samples (paper, Tables 1, 4 and 5)."""
     interval: Interval | None
     """By bootstrap over questions; none for fewer than two."""
     questions: int
     samples: int
     benchmarks: Mapping[str, float]
     """The share of correct samples of each."""
+
+    def __str__(self) -> str:
+        """In percent, with the interval."""
+        return percent(self.score, self.interval)
 
 
 def score_alone(rates: SolveRates) -> SoloScore | None:

@@ -9,8 +9,8 @@ from offtraj.plan import Plan
 from offtraj.publishing import Manifest, PushPlan
 from offtraj.regrading import Regraded
 from offtraj.run_folder import RunFolder
-from offtraj.scores import Cell, percent, solo_accuracy
-from offtraj.solo_score import SoloScore
+from offtraj.scores import Cell, percent
+from offtraj.solo_score import SoloScore, score_alone
 from offtraj.spec import TestName
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def solo_table(manifest: Manifest) -> Table:
     for name, entry in manifest.models.items():
         table.add_row(
             name,
-            percent(*solo_accuracy(entry.solve_rates)),
+            str(score_alone({"": entry.solve_rates}) or "–"),  # questions of all benchmarks together
             *(str(entry.solve_rates.get(level, 0)) for level in levels),
         )
     return table

@@ -10,7 +10,8 @@ from typing import Any
 
 from offtraj.packaged import packaged
 from offtraj.pocket.training import RECORD
-from offtraj.scores import Cell, percent, solo_accuracy
+from offtraj.scores import Cell, percent
+from offtraj.solo_score import score_alone
 from offtraj.spec import SamplingSpec
 
 __all__ = ["Measured", "measure", "write_card"]
@@ -30,8 +31,7 @@ class Measured:
 def measure(sampling: SamplingSpec, solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
     """What a run of the family's spec, and the solo samples before it, say of a member."""
     places = sorted({place for cell in cells if (place := cell.place) is not None})
-    score, interval = solo_accuracy(solve_rates)
-    lines = [("alone", [*[""] * len(places), percent(score, interval)])]
+    lines = [("alone", [*[""] * len(places), str(score_alone({"": solve_rates}) or "–")])]
     groups: dict[tuple[str, str], dict[float | None, Cell]] = {}
     for cell in cells:
         if cell.subset == "individual" and cell.guide is None:
