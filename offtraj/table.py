@@ -51,7 +51,7 @@ def overview(runs: Sequence[tuple[str, Sequence[Cell]]], solos: Sequence[SoloSco
             for cell in cells
             if cell.variant == "default" and cell.guide is None and cell.position is None and cell.ratio is None
         }
-        first = [percent(*(None, None) if solo is None else (solo.score, solo.interval))] if known else []
+        first = [str(solo or "–")] if known else []
         table.add_row(name, *first, *(_score(found.get(column)) for column in columns))
     return table
 
