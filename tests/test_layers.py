@@ -32,7 +32,7 @@ LAYERS = [
     {"runner", "dataset", "run_folder"},
     {"scoring", "checking"},
     {"regrading"},
-    {"table", "pocket"},
+    {"table", "pocket", "page"},
     {"cli"},
     {"__main__"},
 ]
