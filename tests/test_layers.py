@@ -33,7 +33,7 @@ LAYERS = [
     {"runner", "dataset", "run_folder"},
     {"scored", "scoring", "checking", "eval_results", "paper"},
     {"regrading"},
-    {"table", "score_table", "export", "pocket"},
+    {"table", "score_table", "export", "pocket", "page"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,4 +1,4 @@
-"""`report`: the scores of runs, computed from their outcomes."""
+"""`report`: the scores of runs, computed from their outcomes, in the terminal and as a page."""
 
 from __future__ import annotations
 
@@ -22,27 +22,48 @@ EvalResults = Annotated[
     ),
 ]
 Paper = Annotated[bool, typer.Option("--paper", help="Show the paper's numbers beside those of its models.")]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="The page to write.  [default: RUN/report.html, of one run]", show_default=False
+    ),
+]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="DIR|ORG/NAME[@REV]",
+        help="The data set that a run was made on, for the page; may be repeated.  [default: data/NAME-VERSION]",
+        show_default=False,
+    ),
+]
 
 
 def report(
     runs: Runs,
     paper: Paper = False,
     eval_results: EvalResults = None,
+    html: Html = None,
+    data: Data = None,
     as_json: AsJSON = False,
     as_csv: AsCSV = False,
     as_latex: AsLaTeX = False,
 ) -> None:
-    """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata."""
+    """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata; and write their page."""
     one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex), ("--paper", paper))
     from offtraj.cli.console import show
     from offtraj.eval_results import write_eval_results
     from offtraj.export import scores_csv, scores_json, scores_latex
+    from offtraj.page import page_files, write_page
     from offtraj.paper import beside_run, beside_table
     from offtraj.score_table import guidability_table, strata_tables
     from offtraj.scored import scored_runs
     from offtraj.table import overview, score_tables, verdict_table
 
     scored = scored_runs(runs)
+    target = html or (runs[0] / "report.html" if len(runs) == 1 else None)
+    if target is not None:
+        page_files(target)
     beside = [beside_table(one.name, beside_run(one.run, one.cells)) for one in scored] if paper else []
     results = [] if eval_results is None else write_eval_results(eval_results, [one.run for one in scored])
     for asked, write in ((as_json, scores_json), (as_csv, scores_csv), (as_latex, scores_latex)):
@@ -58,3 +79,5 @@ def report(
     show(*beside)
     for path in results:
         typer.echo(str(path))
+    if target is not None:
+        typer.echo(str(write_page([one.run for one in scored], target, data=data or ()).html))

@@ -63,7 +63,6 @@ def train(recipe: Recipe, out: Path, advance: Advance = unseen) -> Path:
         OutputError: when the folder cannot be written.
     """
     torch = import_extra("torch", extra="train", purpose=_PURPOSE)
-    import_extra("matplotlib", extra="train", purpose=_PURPOSE)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     tokenizer = make_tokenizer(recipe.template)

@@ -1,0 +1,60 @@
+"""The texts beside a page: JavaScript files of about a megabyte, loaded when one of their rows is opened.
+
+A page that was opened from disk may not fetch, but may load scripts. What a model wrote stands in them as JSON,
+in ASCII and without `<`: it is data wherever a browser might look at it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+__all__ = ["CHUNK_NAME", "ChunkWriter", "script_json"]
+
+CHUNK_NAME = "{:03d}.js"
+_BYTES = 2**20
+
+
+def script_json(value: object) -> str:
+    """JSON that is safe inside a script element, and as a script: ASCII, and no `<`, `>` or `&`."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+class ChunkWriter:
+    """Writes chunk after chunk; holds no more than one.
+
+    Args:
+        folder: An empty folder.
+        stamp: Of the page: a chunk says which page it belongs to.
+    """
+
+    def __init__(self, folder: Path, stamp: str) -> None:
+        self.firsts: list[int] = []
+        """For each chunk, how many texts stand in those before it."""
+        self._folder = folder
+        self._stamp = stamp
+        self._waiting: list[str] = []
+        self._bytes = 0
+        self._texts = 0
+
+    def add(self, value: object) -> None:
+        """One row's texts."""
+        text = script_json(value)
+        self._waiting.append(text)
+        self._bytes += len(text)
+        if self._bytes >= _BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if not self._waiting:
+            return
+        number = len(self.firsts)
+        with (self._folder / CHUNK_NAME.format(number)).open("w", encoding="ascii", newline="") as file:
+            file.write(f"offtraj({script_json(self._stamp)},{number},[\n")
+            file.write(",\n".join(self._waiting))
+            file.write("\n]);\n")
+        self.firsts.append(self._texts)
+        self._texts += len(self._waiting)
+        self._waiting, self._bytes = [], 0
