@@ -47,7 +47,7 @@ def build(
     private: Private = False,
 ) -> None:
     """Make the steered sets of a spec, as a data set folder that `datasets.load_dataset` opens, and publish it."""
-    from offtraj.cli.console import console
+    from offtraj.cli.console import show
     from offtraj.publishing import Destination
     from offtraj.spec import load_spec
     from offtraj.table import counts_table
@@ -65,7 +65,7 @@ def build(
         workspace=workspace,
         trajectories=trajectories,
     )
-    console().print(counts_table(manifest))
+    show(counts_table(manifest))
     for dropped in manifest.dropped_questions:
         typer.echo(f"not used: {dropped.benchmark}: {dropped.id}: {dropped.reason}", err=True)
     rows = sum(entry.rows for entry in manifest.files)

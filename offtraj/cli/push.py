@@ -50,13 +50,13 @@ def check_push(file: SpecFile, to: Destination, *, push: bool, dry_run: bool, pa
 
 def publish(folder: Path, to: Destination, *, dry_run: bool) -> None:
     """Push a folder, or say what that would do."""
-    from offtraj.cli.console import console
+    from offtraj.cli.console import show
     from offtraj.publishing import plan_push, push
     from offtraj.table import push_table
 
     if dry_run:
         plan = plan_push(folder, to)
-        console().print(push_table(plan))
+        show(push_table(plan))
         if plan.done:
             typer.echo(f"{to.repo}: holds {plan.tag} already, with this content: nothing to do")
             return

@@ -17,14 +17,16 @@ All = Annotated[bool, typer.Option("--all", help="The whole family, on more ques
 def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace = Path(".offtraj")) -> None:
     """Build and run the twin tests with pocket reasoners: minutes on two cores, without a GPU or the network.
 
-    Makes `data/` and `runs/` in the current folder, as `build` and `run` do, and prints the tables of `report`.
+    Makes `data/` and `runs/` in the current folder, as `build` and `run` do, prints the tables of `report`, and writes its page.
     """
     import asyncio
 
-    from offtraj.cli.console import console, stages
+    from offtraj.cli.console import show, stages
     from offtraj.cli.run import built
     from offtraj.packaged import packaged
+    from offtraj.page import page_files, write_page
     from offtraj.run_folder import RunFolder
+    from offtraj.scored import scored_runs
     from offtraj.scoring import choose_sets, find_contender, score
     from offtraj.spec import load_spec
     from offtraj.store import Store
@@ -43,9 +45,13 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
                 runs.append(await score(sets, contender, out=folder, store=store, stage=stage))
         return runs
 
-    scored = [(run.model, run.cells()) for run in asyncio.run(work())]
-    for name, cells in scored:
-        console().print(*score_tables(name, cells))
-    console().print(solo_table(data.manifest))
-    console().print(overview(scored))
+    page = Path("report.html")
+    page_files(page)
+    runs = asyncio.run(work())
+    scored = scored_runs([run.path for run in runs])
+    for one in scored:
+        show(*score_tables(one.name, one.cells))
+    show(solo_table(data.manifest), overview([(one.name, one.cells) for one in scored], [one.solo for one in scored]))
+    write_page(runs, page)
     typer.echo(f"Kept in {data.path} and runs/{data.path.name}--*; models and spec: {file.path.parent}")
+    typer.echo(f"Every score with its interval, and every trajectory: {page}")

@@ -35,7 +35,7 @@ def regrade(
     """Grade the completions of a run again, with today's rule and its own or another judge; show what changes."""
     import asyncio
 
-    from offtraj.cli.console import console, stages
+    from offtraj.cli.console import show, stages
     from offtraj.regrading import judge_of_run
     from offtraj.regrading import regrade as grade_again
     from offtraj.run_folder import read_run
@@ -51,9 +51,9 @@ def regrade(
             return await grade_again(there, out=folder, store=store, judge_at=judge_at, stage=stage)
 
     done = asyncio.run(work())
-    console().print(verdict_table(done.run))
+    show(verdict_table(done.run))
     if done.changes:
-        console().print(change_table(done))
+        show(change_table(done))
     changed = sum(done.changes.values())
     typer.echo(f"{done.run.path}: {changed} of {done.total} verdicts changed")
     exit_over_tolerance(done.run, tolerance)

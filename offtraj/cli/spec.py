@@ -24,12 +24,12 @@ def validate(spec: Spec) -> None:
 
 def plan(spec: Spec) -> None:
     """Count the cells, rows, requests, tokens and judge calls that a spec asks for, at most."""
-    from offtraj.cli.console import console
+    from offtraj.cli.console import show
     from offtraj.plan import make_plan
     from offtraj.spec import load_spec
     from offtraj.table import plan_table
 
-    console().print(plan_table(make_plan(load_spec(spec))))
+    show(plan_table(make_plan(load_spec(spec))))
 
 
 def schema() -> None:
