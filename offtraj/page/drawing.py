@@ -35,6 +35,10 @@ def draw(name: str, title: str, plot: Callable[[Axes], None]) -> str:
         title: What is read out for it.
         plot: Draws on the axes. A group id `run-1.line` becomes two classes, `title:…` what is shown on hovering.
     """
+    import logging
+
+    # It warns that it makes a cache of fonts, where that takes some seconds.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
