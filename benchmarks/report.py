@@ -7,7 +7,7 @@ OFFTRAJ_DATA, repeated, or made-up sentences) behind a prefix of a fifth of that
 whose peak resident set is its memory; and opens the page from disk in Chromium (on the path, or `OFFTRAJ_BROWSER`) with
 nothing cached by it. *Usable* is when the list, the filters and the first trajectory are there; *a row* is the median
 time from a key to another trajectory being shown, over 50 rows all over the list. The page is bound to what the disk
-holds: 10,000 outcomes of 100,000 characters take about 3 GB for as long as this runs.
+holds: 10,000 outcomes of 100,000 characters take about 2 GB for as long as this runs.
 """
 
 from __future__ import annotations
