@@ -51,6 +51,7 @@ lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that
 benchmarks: $(INSTALLED)  ## Speed and memory, as ratios to named alternatives
 	$(BIN)/python benchmarks/publish.py
 	$(BIN)/python benchmarks/verify.py
+	$(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -18,17 +18,21 @@ _MARK = ".unfinished-"
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, *, option: str = "--out") -> Iterator[Path]:
     """A new folder to write into, which takes the place of `target` when the block ends well.
 
     Until then `target` stays as it was. After a failure nothing is left; after a kill, a hidden folder
     beside it, which the next call removes.
 
+    Args:
+        target: The folder.
+        option: Of the command line, with which another place is chosen.
+
     Raises:
         OutputError: when the disk is full or the place cannot be written; `target` is untouched.
     """
     target = Path(os.path.abspath(target))
-    with _output_errors(target):
+    with _output_errors(target, option):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}{os.getpid()}-", dir=target.parent))
@@ -42,7 +46,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _output_errors(target: Path) -> Iterator[None]:
+def _output_errors(target: Path, option: str) -> Iterator[None]:
     """Turn the system's errors into ones that name the place and the remedy."""
     try:
         yield
@@ -54,7 +58,7 @@ def _output_errors(target: Path) -> Iterator[None]:
                 exit_code=1,
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EEXIST):
-            raise OutputError(f"{target}: cannot be written: {error.strerror}: choose another --out") from error
+            raise OutputError(f"{target}: cannot be written: {error.strerror}: choose another {option}") from error
         raise
 
 

@@ -23,6 +23,9 @@ _TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
 """What is long, and not read for scores."""
 
 
+_BATCH = 32  # outcomes with their texts, of which one may have a hundred thousand characters
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Field by field the columns of `outcomes.parquet`: what a report needs, without the data set."""
@@ -137,7 +140,7 @@ def outcomes_to_batch(outcomes: Sequence[Outcome], schema: pa.Schema) -> pa.Reco
 
 
 def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
-    """The outcomes of a run, in order, a few hundred in memory at once.
+    """The outcomes of a run, in order; few of them are in memory at once.
 
     Args:
         path: `outcomes.parquet`.
@@ -151,8 +154,9 @@ def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
 
     names = [field.name for field in fields(Outcome) if texts or field.name not in _TEXTS]
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256, columns=names):
+        # Buffering ahead would keep the whole file's pages until the last was read.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for batch in file.iter_batches(batch_size=_BATCH if texts else 4096, columns=names):
                 for values in batch.to_pylist():
                     yield _outcome(values)
     except (pa.ArrowException, OSError, KeyError, TypeError) as error:

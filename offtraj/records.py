@@ -137,7 +137,7 @@ def _read_parquet(path: Path) -> Iterator[Record]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             number = 0
             for batch in file.iter_batches(batch_size=256):
                 for fields in batch.to_pylist():

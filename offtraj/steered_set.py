@@ -176,7 +176,7 @@ def read_rows(paths: Sequence[Path]) -> Iterator[SteeredRow]:
 
     for path in paths:
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
                 for batch in file.iter_batches(batch_size=256):
                     for fields in batch.to_pylist():
                         yield _row(fields)

@@ -30,7 +30,7 @@ def check_files(data: DataFolder, checked: Checked) -> None:
         if path.stat().st_size != entry.bytes:
             checked.say(str(path), f"has {path.stat().st_size} bytes, the manifest says {entry.bytes}")
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
                 found, rows = file.schema_arrow, file.metadata.num_rows
         except (OSError, ValueError) as error:
             checked.say(str(path), f"is no Parquet file: {error}")

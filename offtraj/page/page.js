@@ -293,7 +293,7 @@
     return element("section", `segment ${kind}`, head, body);
   }
 
-  const cut = (...children) => element("p", "cut", element("span", "", "✂ ", ...children));
+  const cut = (...children) => element("p", "cut", element("span", "", ...children));
   const TITLES = { own: "own thinking", transition: "transition", steer: "steer" };
 
   function prefix(at, segments) {
@@ -309,8 +309,8 @@
       ];
       if (text) nodes.push(segment(role, TITLES[role] ?? role, details, blocks(text, role === "transition")));
       const next = segments[number + 1];
-      if (role === "own") nodes.push(cut(`cut at ${percent(place)} of its own thinking`));
-      else if (role === "steer" && !next) nodes.push(cut(`steer cut at ${percent(columns.ratio[at])}; from here the model goes on`));
+      if (role === "own") nodes.push(cut(`✂ cut at ${percent(place)} of its own thinking`));
+      else if (role === "steer" && !next) nodes.push(cut(`✂ steer cut at ${percent(columns.ratio[at])}; from here the model goes on`));
     });
     if (!segments.length || segments[segments.length - 1][0] !== "steer") nodes.push(cut("from here the model goes on"));
     return nodes;

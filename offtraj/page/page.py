@@ -81,7 +81,7 @@ def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = (
     stamp = content_id("page/1", __version__, [file_sha256(run.path / OUTCOMES) for run in runs])[:16]
     index = Index()
     missing = [0] * len(shown)
-    with new_folder(files.data) as folder:
+    with new_folder(files.data, option="--html") as folder:
         chunks = ChunkWriter(folder, stamp)
         for one in shown:
             prefixes = Prefixes(one.data, (one.run.info.get("data") or {}).get("configs") or [])

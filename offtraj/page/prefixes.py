@@ -105,7 +105,7 @@ def _rows(paths: Sequence[Path], columns: Sequence[str], batch: int) -> Iterator
 
     for path in paths:
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, pre_buffer=False) as file:  # buffered ahead, it would be kept whole
                 for rows in file.iter_batches(batch_size=batch, columns=list(columns)):
                     yield from rows.to_pylist()
         except (pa.ArrowException, OSError) as error:

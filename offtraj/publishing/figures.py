@@ -172,7 +172,7 @@ def _columns(folder: Path, entry: FileEntry, names: Sequence[str]) -> Iterator[t
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(folder / entry.path) as file:
+        with pq.ParquetFile(folder / entry.path, pre_buffer=False) as file:
             for batch in file.iter_batches(columns=list(names), batch_size=_BATCH):
                 yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
     except (pa.ArrowException, OSError, KeyError) as error:

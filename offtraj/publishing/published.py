@@ -106,7 +106,7 @@ def _batches(path: Path) -> Iterator[list[dict[str, Any]]]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=list(_COLUMNS)):
                 if len(batch.schema.names) != len(_COLUMNS):
                     missing = ", ".join(sorted(set(_COLUMNS) - set(batch.schema.names)))
