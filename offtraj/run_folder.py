@@ -86,7 +86,7 @@ class RunFolder:
             try:
                 found = open_folder(str(folder)) if folder.is_dir() else None
                 if found is not None and found.manifest.spec_sha256 == data["spec_sha256"]:
-                    identities = (model["revision"], self.info["engine"]["identity"])
+                    identities = (model.get("revision"), self.info["engine"].get("identity"))
                     return solve_rates(found, model["id"], identities)
             except UsageError:  # whatever lies there, it is not what was run on
                 continue

@@ -74,6 +74,7 @@ def make_run(folder: Path, model: str) -> RunFolder:
     info: dict[str, Any] = {
         "data": {"name": "small", "version": "1.0.0", "spec_sha256": data.manifest.spec_sha256, "configs": configs},
         "model": {"id": model, "path": "<b>there</b>"},
+        "solo": {"sums": {"3/4": 6}},
         "engine": {"kind": "transformers"},
         "sampling": {"samples": 1},
         "think": {"open": "<think>\n", "close": "</think>"},
@@ -210,6 +211,21 @@ def test_the_table_is_sorted_by_any_column(browser: Browser, runs: list[RunFolde
         assert found == sorted(found, reverse=True)
         assert len(found) > 4
         assert there.page.get_attribute("#cells th[aria-sort]", "aria-sort") == "descending"
+
+
+def test_the_numbers_are_those_of_the_scores(browser: Browser, html: Path, runs: list[RunFolder]) -> None:
+    cells = [cell for run in runs for cell in json.loads((run.path / "scores.json").read_text())["scores"]]
+    with visit(browser, html) as there:
+        found = there.ask(
+            "[...document.querySelectorAll('#cells tbody tr')].map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+        )
+    assert len(found) == len(cells)
+    for shown, cell in zip(found, cells, strict=True):
+        numbers = re.findall(r"[\d.]+", shown[6])
+        interval = cell["interval"] or {}
+        expected = [value for value in (cell["score"], interval.get("low"), interval.get("high")) if value is not None]
+        assert numbers == [f"{100 * value:.1f}" for value in expected]
+        assert [int(text) for text in shown[7:9]] == [cell["n"], cell["questions"]]
 
 
 def test_filters_choose_and_the_address_keeps_them(browser: Browser, html: Path) -> None:
