@@ -129,7 +129,7 @@ def test_a_score_becomes_a_result_for_the_models_repository(
     assert done.returncode == 0, done.stderr
     done = online("report", "run", "--eval-results", "model")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("model/.eval_results/set.yaml\n")
+    assert "\nmodel/.eval_results/set.yaml\n" in done.stdout
     (entry,) = parse_eval_result_entries(yaml.safe_load((tmp_path / "model/.eval_results/set.yaml").read_text()))
     assert (entry.dataset_id, entry.task_id, entry.dataset_revision) == ("org/set", "guidability--weak", published)
     cells = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]
