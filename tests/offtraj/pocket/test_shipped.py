@@ -130,4 +130,4 @@ def test_the_wheel_carries_the_quickstart(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert str(tmp_path / "site" / "offtraj" / "_quickstart") in done.stdout
-    assert {path.name for path in empty.iterdir()} == {"data", "runs", ".offtraj"}
+    assert {path.name for path in empty.iterdir()} == {"data", "runs", "report.html", "report_data", ".offtraj"}
