@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["console", "fitted", "show", "stages"]
 
 _EVERY = 15.0  # seconds between plain lines of progress
+_ENDLESS = 10_000
 _WIDE = 160  # columns of a table where the output is no terminal
 
 
@@ -38,6 +39,7 @@ def show(*tables: Table | None) -> None:
             for piece in fitted(table, screen):
                 screen.print(piece)
         else:
+            screen.width = _ENDLESS  # a table is measured to be no wider than that
             screen.width = max(_WIDE, screen.measure(table).maximum)
             screen.print(table)
 

@@ -187,10 +187,14 @@ def test_nothing_is_cut_on_a_narrow_terminal(run: RunFolder, offtraj: Run, tmp_p
     assert set(figures.findall(wide)) == set(figures.findall(text))
 
 
-def test_a_pipe_gets_plain_lines_however_wide(run: RunFolder, offtraj: Run) -> None:
+def test_a_pipe_gets_plain_lines_however_wide(run: RunFolder, offtraj: Run, tmp_path: Path) -> None:
     done = offtraj("report", "one", COLUMNS="40", FORCE_COLOR="")
     assert "\x1b" not in done.stdout
     assert "…" not in done.stdout
+    name = "another-model-with-a-name-" + "x" * 100
+    make_run(tmp_path / "two", name, make_outcomes("--++-+-" * 3, position=0.0))
+    done = offtraj("compare", "one", "two")
+    assert f"only {name}" in done.stdout  # its column is not broken
 
 
 def test_runs_are_compared_on_what_is_common(run: RunFolder, offtraj: Run, tmp_path: Path) -> None:
