@@ -33,7 +33,13 @@ def check_push(file: SpecFile, to: Destination, *, push: bool, dry_run: bool, pa
 
     version = file.spec.version
     if not push:
-        for name, given in (("--dry-run", dry_run), ("--pr", to.pull_request), ("--private", to.private)):
+        options = {
+            "--dry-run": dry_run,
+            "--pr": to.pull_request,
+            "--private": to.private,
+            "--revision": to.branch != "main",
+        }
+        for name, given in options.items():
             if given:
                 raise UsageError(f"{name}: has no effect without --push")
         return

@@ -32,7 +32,8 @@ _COLUMNS = (
 
 def published_models(data: DataFolder) -> frozenset[str]:
     """Ids of the models and guides whose trajectories a data set holds."""
-    return frozenset(entry.config.removeprefix(_PREFIX) for entry in data.manifest.files if _is_ours(entry.config))
+    configs = (entry.config for entry in data.manifest.files)
+    return frozenset(config.removeprefix(_PREFIX) for config in configs if config.startswith(_PREFIX))
 
 
 def published_solo(
@@ -120,7 +121,3 @@ def _same(path: Path, what: str, found: str, expected: str | None) -> str:
     if expected is not None and found != expected:
         raise DataError(f"{path}: {what} is {found!r}, expected {expected!r}: trajectories of another model")
     return found
-
-
-def _is_ours(config: str) -> bool:
-    return config.startswith(_PREFIX)

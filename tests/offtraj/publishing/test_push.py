@@ -356,6 +356,7 @@ def test_the_command_publishes_and_shows_no_token(
     [
         (["--dry-run"], "--dry-run: has no effect without --push"),
         (["--pr"], "--pr: has no effect without --push"),
+        (["--revision", "next"], "--revision: has no effect without --push"),
         (["--push", "--pr", "--revision", "next"], "--pr: proposes a change of main"),
     ],
 )
