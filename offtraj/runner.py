@@ -76,7 +76,7 @@ class Runner:
                 yield asked.request
 
         async with Beside(_GRADING) as grading:
-            async for reply in sample(requests(), self.engine, self.store, stored=advance):
+            async for reply in sample(requests(), self.engine, self.store, model=self.reasoner.id, stored=advance):
                 advance(1)
                 row = reply.request.context
                 assert isinstance(row, SteeredRow)

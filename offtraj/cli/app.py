@@ -20,6 +20,7 @@ from offtraj.cli.regrade import regrade
 from offtraj.cli.report import report
 from offtraj.cli.run import run
 from offtraj.cli.spec import plan, schema, validate
+from offtraj.cli.store import store
 from offtraj.cli.train import train
 from offtraj.errors import OfftrajError
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (quickstart, validate, plan, build, check, run, regrade, report, compare, schema, train):
     app.command()(command)
+app.add_typer(store, name="store")
 
 
 def _show_version(asked: bool) -> None:
