@@ -10,13 +10,13 @@ import sqlite3
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from offtraj.errors import StoreError
 from offtraj.store.wal import lost_in_log
 
-__all__ = ["checksum", "new_file", "open_file", "store_errors", "transaction"]
+__all__ = ["checksum", "file_problems", "new_file", "open_file", "store_errors", "transaction"]
 
 _VERSION = 2
 # The text stands last: what is in front of it is read without it.
@@ -35,12 +35,13 @@ _AT_ONCE = 1000  # rows that are moved to the new table before they are removed 
 _WAIT = 60.0  # seconds for others to finish writing
 
 
-def open_file(path: Path, *, despite_damaged_log: bool = False) -> sqlite3.Connection:
+def open_file(path: Path, *, despite_damage: bool = False) -> sqlite3.Connection:
     """Open a workspace's file, and make it where there is none. One of an older version is brought up to date.
 
     Args:
         path: The file.
-        despite_damaged_log: Go on with what can be read of a damaged log; the rest of it is lost for good.
+        despite_damage: Go on with what can be read of a damaged log, whose rest is then lost, and of a file that was
+            cut off.
 
     Raises:
         StoreError: when it is damaged, empty, of a newer version or no workspace, or cannot be written.
@@ -66,23 +67,41 @@ def open_file(path: Path, *, despite_damaged_log: bool = False) -> sqlite3.Conne
             raise StoreError(
                 f"{path}: cannot be written, or its folder cannot: change their permissions, or use another --workspace"
             )
-        lost = None if despite_damaged_log else lost_in_log(log)
+        lost = None if despite_damage else lost_in_log(log)
         if lost is not None:
             raise StoreError(
                 f"{log}: is damaged at byte {lost.at}: {lost.transactions} transactions behind it cannot be read: restore "
                 f"it from a copy, or go on without them: {_remedy(path)}"
             )
-        return _opened(path)
+        return _opened(path, despite_damage=despite_damage)
 
 
 def new_file(path: Path) -> sqlite3.Connection:
     """Make an empty workspace where nothing is, and open it."""
     db = sqlite3.connect(path, isolation_level=None)
-    db.execute("PRAGMA journal_mode=WAL")
-    with transaction(db):
-        _make_tables(db)
-        db.execute(f"PRAGMA user_version={_VERSION}")
+    try:
+        with transaction(db):
+            _make_tables(db)
+            db.execute(f"PRAGMA user_version={_VERSION}")
+        db.execute("PRAGMA journal_mode=WAL")  # after that: only now a full disk would have been said
+    except BaseException:
+        db.close()
+        raise
     return db
+
+
+def file_problems(db: sqlite3.Connection, most: int) -> list[str]:
+    """What SQLite finds wrong with a file, or with what is said of its tables in it."""
+    try:
+        found = [line for (line,) in db.execute(f"PRAGMA integrity_check({most})") if line != "ok"]
+        declared = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+            _make_tables(new)
+            if db.execute(declared).fetchall() != new.execute(declared).fetchall():
+                found.append("the declarations of its tables are not what they were")
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    return found
 
 
 @contextmanager
@@ -155,10 +174,12 @@ def _make_tables(db: sqlite3.Connection) -> None:
         db.execute(table)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, *, despite_damage: bool) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
     try:
         db.create_function("checksum", -1, checksum, deterministic=True)
+        if despite_damage:
+            db.execute("PRAGMA writable_schema=ON")  # which lets a file be shorter than it says
         if _version(db) != _VERSION:
             _bring_up_to_date(db, path)
         db.execute("PRAGMA journal_mode=WAL")

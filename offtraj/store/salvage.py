@@ -8,12 +8,15 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from offtraj.store.file import checksum, new_file, transaction
 
 __all__ = ["Salvaged", "salvage"]
+
+_GAP = 100_000  # numbers without a row that can be read, behind which there are no more
 
 
 class Salvaged(NamedTuple):
@@ -41,7 +44,7 @@ def salvage(db: sqlite3.Connection, path: Path) -> Salvaged:
             with transaction(new):
                 new.executemany(
                     "INSERT INTO origins (id, model, identity, sampling) VALUES (?, ?, ?, ?)",
-                    _readable(db.execute("SELECT id, model, identity, sampling FROM origins")),
+                    _readable(db, "SELECT id, model, identity, sampling FROM origins"),
                 )
                 new.executemany(
                     "INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _completions(db)
@@ -56,7 +59,11 @@ def salvage(db: sqlite3.Connection, path: Path) -> Salvaged:
 
 def _completions(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """One by one: what cannot be read takes none of its neighbours with it that can."""
-    for number in range(1, _last(db) + 1):
+    last, missed = _last(db), 0
+    for number in count(1):
+        if number > last if last is not None else missed > _GAP:
+            return
+        missed += 1
         try:
             row = db.execute(
                 "SELECT key, sample, origin, day, checksum, finish_reason, prompt_tokens, tokens, text"
@@ -66,31 +73,30 @@ def _completions(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
         except sqlite3.DatabaseError:
             continue
         if row is not None and row[4] == checksum(*map(_bytes, (*row[:2], *row[5:]))):
+            missed = 0
             yield row
 
 
-def _last(db: sqlite3.Connection) -> int:
-    """The number of the last row, as the table says it or, where that cannot be read, its index."""
+def _last(db: sqlite3.Connection) -> int | None:
+    """The number of the last row; `None` where that cannot be read."""
     try:
-        (last,) = db.execute("SELECT max(rowid) FROM completions").fetchone()
-    except sqlite3.DatabaseError:
-        (last,) = db.execute(
-            "SELECT max(+rowid) FROM completions INDEXED BY sqlite_autoindex_completions_1 WHERE key >= ''"
-        ).fetchone()
-    return int(last or 0)
+        return int(db.execute("SELECT max(rowid) FROM completions").fetchone()[0] or 0)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname.startswith("SQLITE_CORRUPT"):
+            return None
+        raise
 
 
 def _verdicts(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """Up to the first that cannot be read: they are soon made again."""
-    rows = db.execute("SELECT key, verifier, day, checksum, outcome, reason FROM verdicts")
-    for row in _readable(rows):
+    for row in _readable(db, "SELECT key, verifier, day, checksum, outcome, reason FROM verdicts"):
         if row[3] == checksum(*map(_bytes, (row[0], *row[4:]))):
             yield row
 
 
-def _readable(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
+def _readable(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
     try:
-        yield from rows
+        yield from db.execute(query)
     except sqlite3.DatabaseError:
         return
 

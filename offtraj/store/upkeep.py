@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from offtraj.errors import StoreError, UsageError
-from offtraj.store.file import open_file, store_errors
+from offtraj.store.file import file_problems, open_file, store_errors
 from offtraj.store.salvage import Salvaged, salvage
 from offtraj.store.store import Origin
 
@@ -109,7 +109,7 @@ def inspect(path: Path) -> Inspection:
         found = Inspection(path, _size(path))
         db.text_factory = lambda text: text.decode(errors="replace")  # a damaged name is still a name
         db.execute("BEGIN")  # all of it as it is at one moment
-        found.problems += [line for (line,) in db.execute(f"PRAGMA integrity_check({_NAMED})") if line != "ok"]
+        found.problems = file_problems(db, _NAMED)
         try:
             origins: dict[int | None, Origin] = {
                 number: Origin(*rest)
@@ -165,18 +165,20 @@ def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -
     _see(path)
     with (
         store_errors(path),
-        closing(open_file(path, despite_damaged_log=choice.damaged and not dry_run)) as db,
+        closing(open_file(path, despite_damage=choice.damaged and not dry_run)) as db,
     ):
         before = _size(path)
         if not dry_run:
             _be_alone(db, path)
-        saved, refused = None, ""
-        if choice.damaged and next(db.execute("PRAGMA integrity_check(1)"))[0] != "ok":
+        if choice.damaged and file_problems(db, 1):
             saved = _salvaged(db, path, choice, dry_run=dry_run)
+            db.close()
+            return Pruned(0, 0, 0, before, _size(path), saved)
         chosen = {
             "completions": _conditions(db, choice),
             "verdicts": _verdict_conditions(choice, verifier),
         }
+        refused = ""
         counts = {table: _count(db, table, *conditions) for table, conditions in chosen.items()}
         if not dry_run:
             db.execute("BEGIN IMMEDIATE")
@@ -190,7 +192,7 @@ def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -
             db.execute("PRAGMA locking_mode=NORMAL")
             db.execute("PRAGMA journal_mode=WAL")
         (completions, size), (verdicts, _) = counts["completions"], counts["verdicts"]
-    return Pruned(completions, verdicts, size, before, before if dry_run else _size(path), saved, refused)
+    return Pruned(completions, verdicts, size, before, before if dry_run else _size(path), None, refused)
 
 
 def _be_alone(db: sqlite3.Connection, path: Path) -> None:
@@ -209,7 +211,7 @@ def _be_alone(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA synchronous=FULL")
 
 
-def _salvaged(db: sqlite3.Connection, path: Path, choice: Choice, *, dry_run: bool) -> Salvaged | None:
+def _salvaged(db: sqlite3.Connection, path: Path, choice: Choice, *, dry_run: bool) -> Salvaged:
     if choice != Choice(damaged=True):
         raise StoreError(f"{path}: the file itself is broken: mend it first, with --damaged and nothing else")
     if dry_run:
@@ -219,7 +221,7 @@ def _salvaged(db: sqlite3.Connection, path: Path, choice: Choice, *, dry_run: bo
     try:
         return salvage(db, path)
     except sqlite3.DatabaseError as error:
-        if not error.sqlite_errorname.startswith("SQLITE_CORRUPT"):
+        if not error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_ERROR")):
             raise
         raise StoreError(f"{path}: too broken to mend ({error}): restore it from a copy, or remove it") from error
 
