@@ -31,7 +31,8 @@ CREATE TABLE verdicts (
     key TEXT PRIMARY KEY, verifier TEXT, day TEXT NOT NULL, checksum INTEGER NOT NULL, outcome TEXT NOT NULL,
     reason TEXT NOT NULL) WITHOUT ROWID;
 """
-_AT_ONCE = 1000  # rows that are moved to the new table before they are removed from the old one
+_LEAST = 512  # bytes of a file with anything in it
+_AT_ONCE = 100  # rows that are moved to the new table before they are removed from the old one
 _WAIT = 60.0  # seconds for others to finish writing
 
 
@@ -59,9 +60,10 @@ def open_file(path: Path, *, despite_damage: bool = False) -> sqlite3.Connection
         # Looked at, and not opened: closing a file of one's own lets go of SQLite's locks on it.
         if path.is_dir():
             raise StoreError(f"{path}: is a folder, not a workspace's file: use another --workspace")
-        if not path.stat().st_size:
+        if (size := path.stat().st_size) < _LEAST:  # SQLite takes an empty file for a new one
             raise StoreError(
-                f"{path}: is empty, where a workspace was: restore it from a copy, or remove it to begin anew"
+                f"{path}: of the workspace that was here {size} bytes are left: restore it from a copy, or remove it to "
+                "begin anew"
             )
         if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
             raise StoreError(
