@@ -14,7 +14,7 @@ from offtraj.cli.options import AsJSON, Workspace, store_path
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from offtraj.store import Inspection, Kept
+    from offtraj.store import Inspection, Kept, Origin
 
 __all__ = ["store"]
 
@@ -109,10 +109,17 @@ def _completions(found: Inspection) -> Table:
         if origin is None:
             names = ("not known: kept by an earlier version", "", "")
         else:
-            how = ", ".join(f"{name} {value}" for name, value in json.loads(origin.sampling).items())
+            how = ", ".join(f"{name} {value}" for name, value in _sampling(origin).items())
             names = (origin.model, _short(origin.identity), how)
         table.add_row(*names, *_figures(kept))
     return table
+
+
+def _sampling(origin: Origin) -> dict[str, Any]:
+    try:
+        return dict(json.loads(origin.sampling))
+    except ValueError:  # what is told of completions may be damaged, too; nothing hangs on it
+        return {"not readable": origin.sampling}
 
 
 def _verdicts(found: Inspection) -> Table:
@@ -157,7 +164,7 @@ def _described(found: Inspection) -> dict[str, Any]:
             {
                 "model": origin and origin.model,
                 "identity": origin and origin.identity,
-                "sampling": origin and json.loads(origin.sampling),
+                "sampling": origin and _sampling(origin),
                 **asdict(kept),
             }
             for origin, kept in found.completions.items()

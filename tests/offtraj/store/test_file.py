@@ -1,4 +1,4 @@
-"""The workspace: what is kept, and what happens to it."""
+"""Workspaces that are damaged, cut off, not writable, of another version, or none at all."""
 
 from __future__ import annotations
 
@@ -11,92 +11,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from offtraj.completion import Completion
-from offtraj.errors import StoreError, UsageError
+from offtraj.errors import StoreError
 from offtraj.store import Choice, Origin, Salvaged, Store, StoredVerdict, inspect, prune
 
 EQUAL = StoredVerdict("equal", "")
 DONE = Completion("  text \x00 ä\u2028\r\n", "stop", 7, 3)
-
-
-def test_a_completion_comes_back_exactly(store: Store) -> None:
-    store.put_completions([("k", 0, DONE), ("k", 2, Completion("", None, None, None))])
-    assert store.completion("k", 0) == DONE
-    assert store.completion("k", 2) == Completion("", None, None, None)
-    assert store.completion("k", 1) is None
-    assert store.samples("k") == {0, 2}
-    assert store.samples("other") == frozenset()
-
-
-def test_what_is_kept_is_never_replaced(store: Store) -> None:
-    store.put_completions([("k", 0, DONE)])
-    store.put_completions([("k", 0, Completion("other", "stop", 1, 1))])
-    assert store.completion("k", 0) == DONE
-
-
-def test_verdicts_are_found_by_key(store: Store) -> None:
-    keys = [str(number) for number in range(1200)]
-    store.put_verdicts((key, StoredVerdict("equal", "")) for key in keys)
-    assert store.verdicts([*keys, "none"]) == dict.fromkeys(keys, StoredVerdict("equal", ""))
-
-
-def test_a_transaction_is_kept_whole_or_not_at_all(store: Store) -> None:
-    def broken() -> object:
-        yield "k", 0, DONE
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        store.put_completions(broken())  # type: ignore[arg-type]
-    assert store.samples("k") == frozenset()
-
-
-def test_a_workspace_is_opened_again(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "store.sqlite"
-    with Store(path) as first:
-        first.put_completions([("k", 0, DONE)])
-    with Store(path) as second:
-        assert second.completion("k", 0) == DONE
-
-
-def test_two_processes_share_a_workspace(tmp_path: Path) -> None:
-    path = tmp_path / "store.sqlite"
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from offtraj.store import Store; from offtraj.completion import Completion\n"
-        "with Store(Path(sys.argv[1])) as store:\n"
-        "    for n in range(200): store.put_completions([(sys.argv[2], n, Completion('x', 'stop', 1, 1))])\n"
-    )
-    processes = [subprocess.Popen([sys.executable, "-c", script, path, name]) for name in ("a", "b", "c")]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
-    with Store(path) as store:
-        assert [len(store.samples(name)) for name in ("a", "b", "c")] == [200, 200, 200]
-
-
-def test_a_kill_loses_nothing_that_was_kept(tmp_path: Path) -> None:
-    path = tmp_path / "store.sqlite"
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from offtraj.store import Store; from offtraj.completion import Completion\n"
-        "store = Store(Path(sys.argv[1]))\n"
-        "for n in range(100_000):\n"
-        "    store.put_completions([('k', n, Completion('x' * 2000, 'stop', 1, 1))]); print(n, flush=True)\n"
-    )
-    last = -1
-    with subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            last = int(line)
-            if last == 300:
-                os.kill(process.pid, signal.SIGKILL)
-                break
-    with Store(path) as store:
-        assert store.samples("k") >= set(range(last + 1))
 
 
 def kept(path: Path, wanted: dict[tuple[str, int], Completion]) -> set[tuple[str, int]]:
@@ -347,46 +273,6 @@ def test_a_file_or_folder_that_is_read_only_is_said(what: str) -> None:
     assert done.stdout.strip().endswith(remedy)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", disk]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("no small disk can be mounted here")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
-def test_a_full_disk_is_said_and_after_making_room_it_goes_on(small_disk: Path) -> None:
-    path = small_disk / "w" / "store.sqlite"
-    (small_disk / "ballast").write_bytes(bytes(800_000))
-    put: list[int] = []
-
-    def put_all(store: Store, most: int) -> None:
-        for number in range(len(put), most):
-            store.put_completions([("k", number, Completion("x" * 9000, "stop", 1, 1))])
-            put.append(number)
-
-    with Store(path) as store:
-        with pytest.raises(
-            StoreError, match="make room and run the same command again: it continues|disk is full, make room"
-        ):
-            put_all(store, 1000)
-        stopped = len(put)
-        assert stopped > 5
-        assert store.samples("k") == set(put)
-        (small_disk / "ballast").unlink()
-        put_all(store, stopped + 5)
-    with Store(path) as store:
-        assert store.samples("k") == set(put)
-        put_all(store, stopped + 10)
-    assert inspect(path).whole
-    assert len(put) == stopped + 10
-
-
 def version_1(path: Path, rows: int = 2500) -> None:
     """A workspace as the first version made it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -446,172 +332,4 @@ def test_bringing_up_to_date_may_be_killed(tmp_path: Path) -> None:
     assert killed
     with Store(path) as store:
         assert len(store.samples("k")) == 20_000
-    assert inspect(path).whole
-
-
-MODELS: list[tuple[str, str, int]] = [("a", "a@1", 3), ("b", "b@1", 2), ("a", "a@2", 4), ("a", "recorded:x", 1)]
-
-
-@pytest.fixture
-def mixed(tmp_path: Path) -> Path:
-    """Of two models, one of them in two revisions and recorded; verdicts of two verifiers; some are old."""
-    path = tmp_path / "store.sqlite"
-    with Store(path) as store:
-        for model, identity, count in MODELS:
-            origin = Origin(model, identity, '{"temperature": 0.6}')
-            store.put_completions([(identity, n, Completion("x" * 9000, "stop", 1, 1)) for n in range(count)], origin)
-        for verifier in ("old", "new"):
-            store.put_verdicts([(verifier, EQUAL)], verifier)
-        store._db.execute("UPDATE completions SET day='2020-01-01' WHERE sample=0")
-        store._db.execute("UPDATE verdicts SET day='2020-01-01'")
-    return path
-
-
-def test_a_workspace_says_what_it_keeps_of_whom(mixed: Path) -> None:
-    found = inspect(mixed)
-    assert {(o.model, o.identity): k.count for o, k in found.completions.items() if o} == {
-        (m, i): n for m, i, n in MODELS
-    }
-    kept_of_b = found.completions[Origin("b", "b@1", '{"temperature": 0.6}')]
-    assert (kept_of_b.bytes, kept_of_b.first, kept_of_b.last > "2025") == (18_000, "2020-01-01", True)
-    assert {verifier: kept.count for verifier, kept in found.verdicts.items()} == {"old": 1, "new": 1}
-    assert found.bytes >= 90_000
-    assert found.whole
-
-
-@pytest.mark.parametrize(
-    ("choice", "removed"),
-    [
-        (Choice(models=("a",)), (8, 0)),
-        (Choice(models=("a", "b")), (10, 0)),
-        (Choice(older_than=30), (4, 2)),
-        (Choice(older_than=100_000), (0, 0)),
-        (Choice(outdated=True), (3, 1)),
-        (Choice(models=("a",), outdated=True, older_than=30), (1, 0)),
-        (Choice(models=("b",), outdated=True), (0, 0)),
-        (Choice(damaged=True), (0, 0)),
-    ],
-)
-def test_what_all_options_choose_is_removed(mixed: Path, choice: Choice, removed: tuple[int, int]) -> None:
-    planned = prune(mixed, choice, verifier="new", dry_run=True)
-    found = inspect(mixed)
-    assert sum(kept.count for kept in found.completions.values()) == 10
-    done = prune(mixed, choice, verifier="new")
-    assert (done.completions, done.verdicts) == (planned.completions, planned.verdicts) == removed
-    assert done.bytes == removed[0] * 9000
-    after = inspect(mixed)
-    assert after.whole
-    assert sum(kept.count for kept in after.completions.values()) == 10 - removed[0]
-    assert sum(kept.count for kept in after.verdicts.values()) == 2 - removed[1]
-    if removed[0]:
-        assert done.after <= done.before - removed[0] * 8192
-    if choice == Choice(outdated=True):
-        assert {o.identity for o in after.completions if o} == {"a@2", "b@1", "recorded:x"}
-
-
-def test_nothing_chosen_unknown_models_and_no_workspace_are_wrong_usage(mixed: Path, tmp_path: Path) -> None:
-    for choice, message in [
-        (Choice(), "nothing is chosen"),
-        (Choice(models=("c",)), "nothing of it is kept: there is a, b"),
-    ]:
-        with pytest.raises(UsageError, match=message):
-            prune(mixed, choice, verifier="new")
-    for use in (inspect, lambda path: prune(path, Choice(damaged=True), verifier="new")):
-        with pytest.raises(UsageError, match="there is no workspace: give its folder with --workspace"):
-            use(tmp_path / "none" / "store.sqlite")
-    assert not (tmp_path / "none").exists()
-
-
-def test_nothing_is_removed_while_another_process_uses_it(mixed: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from offtraj.store import Store\n"
-        "with Store(Path(sys.argv[1])) as store:\n"
-        "    store.samples('a@1'); print(flush=True); sys.stdin.readline(); print(len(store.samples('a@1')))\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, mixed], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        with pytest.raises(
-            StoreError, match="another process uses the workspace.*nothing was removed: prune when that"
-        ):
-            prune(mixed, Choice(models=("a",)), verifier="new")
-        assert prune(mixed, Choice(models=("a",)), verifier="new", dry_run=True).completions == 8
-        assert inspect(mixed).whole
-        assert process.communicate("\n")[0] == "3\n"
-    assert prune(mixed, Choice(models=("a",)), verifier="new").completions == 8
-
-
-def test_removing_may_be_killed(tmp_path: Path) -> None:
-    path, moments = tmp_path / "store.sqlite", random.Random(0)
-    script = (
-        "import sys; from pathlib import Path; from offtraj.store import Choice, prune\n"
-        "print(flush=True); prune(Path(sys.argv[1]), Choice(models=('a',)), verifier='v')\n"
-    )
-    left = set()
-    for _ in range(8):
-        for file in tmp_path.iterdir():
-            file.unlink()
-        with Store(path) as store:
-            for model in "ab":
-                rows = ((model, n, Completion(model * 9000, "stop", 1, 1)) for n in range(1500))
-                store.put_completions(rows, Origin(model, model, "{}"))
-        with subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(moments.uniform(0, 0.12))
-            process.kill()
-        with Store(path) as store:
-            left.add(len(store.samples("a")))
-            assert len(store.samples("b")) == 1500
-            assert store.completion("b", 1499) == Completion("b" * 9000, "stop", 1, 1)
-        assert inspect(path).whole
-    assert left <= {0, 1500}
-
-
-def test_writers_a_reader_and_kills_on_one_workspace(tmp_path: Path) -> None:
-    """What was reported as stored is there, every row is whole, and nobody fails."""
-    path = tmp_path / "store.sqlite"
-    write = (
-        "import random, sys; from pathlib import Path\n"
-        "from offtraj.store import Origin, Store, StoredVerdict; from offtraj.completion import Completion\n"
-        "who, numbers = sys.argv[2], random.Random(sys.argv[2])\n"
-        "with Store(Path(sys.argv[1])) as store:\n"
-        "    for _ in range(int(sys.argv[3])):\n"
-        "        n = numbers.randrange(3000)\n"
-        "        text = f'{n} ' * (n % 2000)\n"
-        "        store.put_completions([('k', n, Completion(text, 'stop', n, n))], Origin(who, who, '{}'))\n"
-        "        store.put_verdicts([(str(n), StoredVerdict('equal', str(n)))], who)\n"
-        "        print(n, flush=True)\n"
-    )
-    read = (
-        "import sys; from pathlib import Path; from offtraj.store import Store, inspect\n"
-        "path = Path(sys.argv[1])\n"
-        "with Store(path) as store:\n"
-        "    for turn in range(30):\n"
-        "        for n in store.samples('k'): assert store.completion('k', n).tokens == n\n"
-        "        assert turn % 10 or inspect(path).whole\n"
-    )
-    files = [tmp_path / f"{number}.txt" for number in range(5)]
-    writers = []
-    for number, file in enumerate(files):
-        much = "1500" if number > 2 else "1000000"  # those will be killed
-        with file.open("w") as out:
-            writers.append(subprocess.Popen([sys.executable, "-c", write, path, file.stem, much], stdout=out))
-    while not all(file.stat().st_size for file in files):
-        time.sleep(0.01)
-    reader = subprocess.Popen([sys.executable, "-c", read, path])
-    for writer in writers[:3]:
-        time.sleep(0.1)
-        assert writer.poll() is None
-        writer.kill()
-    assert [writer.wait(120) for writer in writers] == [-signal.SIGKILL] * 3 + [0, 0]
-    assert reader.wait(120) == 0
-    said = {int(line) for file in files for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")}
-    with Store(path) as store:
-        assert store.samples("k") >= said
-        for number in store.samples("k"):
-            assert store.completion("k", number) == Completion(f"{number} " * (number % 2000), "stop", number, number)
-        assert set(store.verdicts([str(number) for number in said])) == {str(number) for number in said}
     assert inspect(path).whole
