@@ -5,12 +5,13 @@ from __future__ import annotations
 import heapq
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from offtraj import __version__
 from offtraj.completion import SamplingParams
@@ -187,6 +188,7 @@ async def score(
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
         await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
+        info["engine"] |= _told(engine)
         info["timing"] = {
             "seconds": round(time.monotonic() - started, 1),
             "generated": runner.generated,
@@ -207,13 +209,15 @@ def make_audit(judge_at: JudgeAt | None, seed: int) -> Audit | None:
 
 def grading_info(grader: Grader, judge_at: JudgeAt | None) -> dict[str, Any]:
     """What `run.json` says of verification: enough to grade the completions again."""
-    judge = None
+    judge: dict[str, Any] | None = None
     if judge_at is not None and grader.judge is not None:
         judge = {
             "identity": grader.judge.identity,
             "judge": judge_at.judge.model_dump(),
             "engine": judge_at.engine.model_dump(),
         }
+        if isinstance(judge_at.engine, OpenAISpec):
+            judge["engine"]["base_url"] = _address(judge_at.engine.base_url)
     return {"verifier": grader.verifier.version, "judge": judge}
 
 
@@ -250,6 +254,10 @@ def _samples(spec: Spec) -> Mapping[TestName, int]:
 def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
     manifest, reasoner = sets.data.manifest, contender.reasoner
     delimiters, publish = reasoner.delimiters or THINK, sets.data.spec.spec.publish
+    declared = contender.engine
+    address = {}
+    if isinstance(declared, OpenAISpec):
+        address["base_url"] = _address(sets.data.spec.expand(declared.base_url, "engines"))
     return {
         "offtraj": __version__,
         # What the set is called on the Hub; it came from there where `data` has a revision.
@@ -264,12 +272,24 @@ def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
         },
         "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
         "think": {"open": delimiters.open, "close": delimiters.close},
-        "engine": {"kind": contender.engine.kind, "identity": engine.identity},
+        "engine": {"kind": declared.kind, "identity": engine.identity, "mode": engine.exactness, **address},
         "sampling": sets.data.spec.spec.sampling.model_dump(),
         "seed": sets.data.spec.spec.seed,
         "solo": solve_rates(sets.data, reasoner.id, (reasoner.revision, engine.identity)),
         "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
     }
+
+
+def _told(engine: Engine) -> Mapping[str, Any]:
+    """What an engine says of itself when it is done: tokens that its server holds, requests that were tried again."""
+    facts: Callable[[], Mapping[str, Any]] | None = getattr(engine, "facts", None)
+    return {} if facts is None else facts()
+
+
+def _address(url: str) -> str:
+    """Where a server is, without credentials."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _version(package: str) -> str | None:
