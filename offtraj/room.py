@@ -50,6 +50,11 @@ class Room:
     """What prefixes take of the limit on prompt and completion together; none where it is not known."""
     max_prefix_share: float | None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is: recordings may say nothing of tokens."""
+        return not (self.cut_off is self.mean_tokens is self.mean_prefix_share is None)
+
     def __str__(self) -> str:
         """As a sentence, without its full stop."""
         parts = []
