@@ -23,8 +23,8 @@ __all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", 
 RUN, OUTCOMES, SCORES = "run.json", "outcomes.parquet", "scores.json"
 _IDENTITY = ("data", "model", "engine", "sampling")
 """What makes a run that run; versions and times do not."""
-_ENGINE = ("kind", "identity", "mode")
-"""What of an engine does; its address and what it says of its requests do not."""
+_ENGINE = ("kind", "identity")
+"""What of an engine does, the way of its prompts included; its address and what became of its requests do not."""
 _COST = ("timing", "judge_cost")
 """What a run took; one that found everything in the store took nothing, and is the same run."""
 _ROW_GROUP = 256  # outcomes
@@ -192,7 +192,7 @@ def check_run_target(out: Path, info: Mapping[str, Any]) -> None:
         f"{part}.{key} is {was!r}, not {value!r}"
         for part in _IDENTITY
         for key, value in info[part].items()
-        if (was := there.get(part, {}).get(key)) != value and _tells_apart(part, key, was)
+        if (was := there.get(part, {}).get(key)) != value and (part != "engine" or key in _ENGINE)
     ]
     if differ:
         raise OutputError(f"{out}: holds another run: {'; '.join(differ)}: choose another --out")
@@ -217,11 +217,6 @@ def read_run(path: Path) -> RunFolder:
 
 class _Unchanged(Exception):
     """What was just written is what is there already."""
-
-
-def _tells_apart(part: str, key: str, was: object) -> bool:
-    """Whether a difference makes another run. An earlier version did not say how an engine sends prompts."""
-    return part != "engine" or (key in _ENGINE and not (key == "mode" and was is None))
 
 
 def _same(new: Path, old: Path) -> bool:

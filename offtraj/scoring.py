@@ -5,13 +5,12 @@ from __future__ import annotations
 import heapq
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from offtraj import __version__
 from offtraj.completion import SamplingParams
@@ -23,6 +22,7 @@ from offtraj.reasoner import Reasoner, load_reasoner, reasoner_at
 from offtraj.run_folder import Judged, RunFolder, check_run_target, write_run
 from offtraj.runner import Runner
 from offtraj.sampling import Engine, open_engine
+from offtraj.sampling.endpoint import public_url
 from offtraj.solo_score import solve_rates
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
 from offtraj.steered_set import SteeredRow, read_rows
@@ -169,7 +169,7 @@ async def score(
         OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
     file, reasoner = sets.data.spec, contender.reasoner
-    engine = open_engine(contender.engine, reasoner, file=file, model=contender.declared)
+    engine = await open_engine(contender.engine, reasoner, file=file, model=contender.declared)
     verifier, judge = RuleVerifier(), open_judge(judge_at, store)
     grader = Grader(verifier, store, judge, make_audit(judge_at, file.spec.seed))
     info = _info(sets, contender, engine) | grading_info(grader, judge_at)
@@ -188,7 +188,7 @@ async def score(
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
         await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
-        info["engine"] |= _told(engine)
+        info["engine"] |= engine.facts()  # how many requests were tried again is known now
         info["timing"] = {
             "seconds": round(time.monotonic() - started, 1),
             "generated": runner.generated,
@@ -217,7 +217,7 @@ def grading_info(grader: Grader, judge_at: JudgeAt | None) -> dict[str, Any]:
             "engine": judge_at.engine.model_dump(),
         }
         if isinstance(judge_at.engine, OpenAISpec):
-            judge["engine"]["base_url"] = _address(judge_at.engine.base_url)
+            judge["engine"]["base_url"] = public_url(judge_at.engine.base_url)
     return {"verifier": grader.verifier.version, "judge": judge}
 
 
@@ -254,10 +254,6 @@ def _samples(spec: Spec) -> Mapping[TestName, int]:
 def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
     manifest, reasoner = sets.data.manifest, contender.reasoner
     delimiters, publish = reasoner.delimiters or THINK, sets.data.spec.spec.publish
-    declared = contender.engine
-    address = {}
-    if isinstance(declared, OpenAISpec):
-        address["base_url"] = _address(sets.data.spec.expand(declared.base_url, "engines"))
     return {
         "offtraj": __version__,
         # What the set is called on the Hub; it came from there where `data` has a revision.
@@ -272,24 +268,12 @@ def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
         },
         "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
         "think": {"open": delimiters.open, "close": delimiters.close},
-        "engine": {"kind": declared.kind, "identity": engine.identity, "mode": engine.exactness, **address},
+        "engine": {"kind": contender.engine.kind, "identity": engine.identity, **engine.facts()},
         "sampling": sets.data.spec.spec.sampling.model_dump(),
         "seed": sets.data.spec.spec.seed,
         "solo": solve_rates(sets.data, reasoner.id, (reasoner.revision, engine.identity)),
         "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
     }
-
-
-def _told(engine: Engine) -> Mapping[str, Any]:
-    """What an engine says of itself when it is done: tokens that its server holds, requests that were tried again."""
-    facts: Callable[[], Mapping[str, Any]] | None = getattr(engine, "facts", None)
-    return {} if facts is None else facts()
-
-
-def _address(url: str) -> str:
-    """Where a server is, without credentials."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _version(package: str) -> str | None:
