@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from offtraj.completion import Completion, Failure, Request, SamplingParams
 from offtraj.errors import EngineError, UsageError
-from offtraj.outcome import Outcome, outcome_of
+from offtraj.outcome import NOT_SAMPLED, UNFIT, Outcome, outcome_of
 from offtraj.progress import Advance, unseen
 from offtraj.prompt import Prompt, fill_template
 from offtraj.question import Question
@@ -130,7 +130,7 @@ class Runner:
                     f"thinking with {close!r}: build a set for this model"
                 )
             return None
-        return f"not_sampled: the prefix holds {close!r}" if close and close in row.prefix else None
+        return f"{UNFIT} {close!r}" if close and close in row.prefix else None
 
     async def _outcome(self, asked: _Asked, number: int) -> Outcome:
         row, request = asked
@@ -139,7 +139,7 @@ class Runner:
         if completion is not None and unfit is None:
             verdict = await self._verdict(row, completion)
         else:
-            why = unfit or f"not_sampled: {self._failures.get((row.id, number), 'no reply')}"
+            why = unfit or f"{NOT_SAMPLED}: {self._failures.get((row.id, number), 'no reply')}"
             completion, verdict = None, Verdict("unscored", None, why)
         return outcome_of(
             row,
@@ -148,6 +148,7 @@ class Runner:
             verdict,
             exactness=self.engine.exactness,
             prefix_tokens=None if request.prompt is None else request.prompt.prefix_tokens,
+            max_tokens=None if request.prompt is None else self.params.max_tokens,
             asked=self._wanted(row),
         )
 
