@@ -128,11 +128,13 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            code = getattr(error, "sqlite_errorname", "")
+            code = getattr(error, "sqlite_errorname", "").split("_")[:2]  # without the system call that failed
             remedy = {
                 "SQLITE_FULL": "make room and run the same command again: it continues",
+                "SQLITE_IOERR": "make room and run the same command again, it continues: a quota may be used up; or use "
+                "another --workspace, where the disk is failing",
                 "SQLITE_BUSY": "another process holds it: wait, or use another --workspace",
                 "SQLITE_CORRUPT": "the file is damaged: move it away, or restore it from a copy",
                 "SQLITE_NOTADB": "the file is no workspace: use another --workspace",
-            }.get(code, "use another --workspace")
+            }.get("_".join(code), "use another --workspace")
             raise StoreError(f"{self.path}: the workspace cannot be used: {error}: {remedy}") from error

@@ -14,7 +14,7 @@ from aiohttp import web
 from support.background import listening
 
 Answer = Callable[[list[int], int], str]
-"""What is written after these ids, for the so-many-th choice."""
+"""What is written after these ids, with this seed: the request's, and one more for each further choice, as in vLLM."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ class CompletionServer:
         choices = [
             {
                 "index": index,
-                "text": self.answer(body["prompt"], index),
+                "text": self.answer(body["prompt"], body.get("seed", 0) + index),
                 "finish_reason": "abort" if fault == "odd-reason" else "stop",
                 "logprobs": None,
                 "prompt_token_ids": seen,
