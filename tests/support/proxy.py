@@ -121,6 +121,8 @@ class Proxy:
     """Seconds that a client is told to wait."""
     away: float = 0.3
     """Seconds that a restart takes."""
+    latency: float = 0.0
+    """Seconds that the server's work seems to take."""
     exchanges: list[Exchange] = field(default_factory=list)
     base_url: str = ""
     _asked: int = 0
@@ -208,6 +210,7 @@ class Proxy:
             request.method, f"{self.upstream}{request.path_qs}", data=raw, headers=head
         ) as response:
             status, answer = response.status, await response.read()
+        await asyncio.sleep(self.latency)
         if exchange.fault in ("cut-early", "restart"):
             if exchange.fault == "restart":
                 self._tasks.add(asyncio.create_task(self._restart()))
