@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Protocol
 
 from offtraj.completion import Exactness, Reply, Request
 from offtraj.errors import EngineError
@@ -28,6 +28,9 @@ class Engine(Protocol):
     def exactness(self) -> Exactness:
         """How prompts reach the model."""
 
+    def facts(self) -> Mapping[str, Any]:
+        """What a run's record says of it, beside kind and identity; no secrets."""
+
     def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample of each request.
 
@@ -39,7 +42,7 @@ class Engine(Protocol):
         """Let go of what it holds. It cannot be used afterwards."""
 
 
-def open_engine(
+async def open_engine(
     spec: EngineSpec, reasoner: Reasoner, *, file: SpecFile | None = None, model: ModelSpec | None = None
 ) -> Engine:
     """Open what the spec describes for one model.
@@ -52,7 +55,8 @@ def open_engine(
 
     Raises:
         SpecError: for a missing file or variable.
-        EngineError: for a kind that this version cannot open, or a model that cannot be loaded.
+        EngineError: for a kind that this version cannot open, a model that cannot be loaded, or a server that is to be
+            asked how it takes prompts and does not say.
     """
     match spec:
         case RecordedSpec():
@@ -66,10 +70,17 @@ def open_engine(
 
             return LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
         case OpenAISpec():
+            from offtraj.sampling.endpoint import open_endpoint
             from offtraj.sampling.openai import OpenAIEngine
 
-            base_url = spec.base_url if file is None else file.expand(spec.base_url, "engines")
-            return OpenAIEngine(reasoner, spec, base_url=base_url)
+            endpoint = open_endpoint(spec, spec.base_url if file is None else file.expand(spec.base_url, "engines"))
+            if spec.prompts != "auto":
+                return OpenAIEngine(reasoner, endpoint, mode=spec.prompts)
+            try:
+                return await OpenAIEngine.probed(reasoner, endpoint)
+            except BaseException:
+                await endpoint.close()
+                raise
         case _:
             raise EngineError(
                 f"engine kind {spec.kind!r} cannot be opened by this version: start the server yourself and "

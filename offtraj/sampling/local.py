@@ -56,6 +56,10 @@ class LocalEngine:
         self._batch, self._dtype, self._device = batch, dtype, device
         self._loaded: _Loaded | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """What a run's record says of the engine."""
+        return {"mode": self.exactness, "context": None if self._loaded is None else self._loaded.context}
+
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample, a batch at a time; short prompts of a window first.
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from offtraj.spec.base import Frozen, Positive
 
-__all__ = ["EngineSpec", "OpenAISpec", "RecordedColumns", "RecordedSpec", "TransformersSpec", "VllmSpec"]
+__all__ = ["EngineSpec", "OpenAISpec", "RecordedColumns", "RecordedSpec", "Served", "TransformersSpec", "VllmSpec"]
 
 
 class TransformersSpec(Frozen):
@@ -24,7 +24,20 @@ class TransformersSpec(Frozen):
     """`auto`, `cpu`, `cuda`, `cuda:1` …"""
 
 
-class VllmSpec(Frozen):
+class Served(Frozen):
+    """How a server is asked."""
+
+    concurrency: Positive | None = None
+    """Samples in flight at most. By default as many as make the server faster."""
+    timeout: Annotated[float, Field(gt=0)] = 3600.0
+    """Seconds that one request may take."""
+    max_retries: Annotated[int, Field(ge=0)] = 5
+    """How often a request that met a time-out, a cut connection, a 5xx or garbage is sent again, with back-off."""
+    patience: Annotated[float, Field(ge=0)] = 600.0
+    """Seconds that the server may refuse work (429, 503), or be away, before it is given up."""
+
+
+class VllmSpec(Served):
     """A vLLM server that we start and stop."""
 
     kind: Literal["vllm"]
@@ -37,8 +50,8 @@ class VllmSpec(Frozen):
     """Precision of the weights."""
 
 
-class OpenAISpec(Frozen):
-    """An OpenAI-compatible server that takes token ids on `/v1/completions` (vLLM, SGLang)."""
+class OpenAISpec(Served):
+    """An OpenAI-compatible server: vLLM, SGLang, llama.cpp, a router."""
 
     kind: Literal["openai"]
     """The engine's kind."""
@@ -46,12 +59,9 @@ class OpenAISpec(Frozen):
     """Such as `http://127.0.0.1:8000/v1`; `${NAME}` is read from the environment."""
     api_key_env: str | None = None
     """Environment variable that holds the key. The key itself never stands in a spec."""
-    concurrency: Positive = 64
-    """Requests in flight at once."""
-    timeout: Annotated[float, Field(gt=0)] = 3600.0
-    """Seconds that one request may take."""
-    max_retries: Annotated[int, Field(ge=0)] = 5
-    """How often a request that met a time-out, a 429 or a 5xx is sent again, with back-off."""
+    prompts: Literal["ids", "text", "chat", "auto"] = "ids"
+    """How prompts are sent: as token `ids`, which alone is exact; as `text`, which the server tokenises; as a
+    prefilled `chat` turn, which it renders. `auto` takes the first of these that the server accepts."""
 
 
 class RecordedColumns(Frozen):
