@@ -60,7 +60,7 @@ def make_requests(reasoner: Reasoner, count: int, samples: int = 4) -> list[Requ
 
 async def ask(proxy: Proxy, reasoner: Reasoner, requests: Sequence[Request], **options: object) -> list[Reply]:
     spec = OpenAISpec.model_validate({"kind": "openai", "base_url": proxy.base_url, **OPTIONS, **options})
-    engine = open_engine(spec, reasoner)
+    engine = await open_engine(spec, reasoner)
     try:
         return [reply async for reply in engine.replies(requests)]
     finally:
@@ -98,13 +98,13 @@ async def test_a_fault_changes_nothing(
     assert met[fault] == 2
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_many_faults_at_once_change_nothing(
     seed: int, reasoner: Reasoner, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
-    requests = make_requests(reasoner, 60)
+    requests = make_requests(reasoner, 40)
     faults = [fault for fault in SURVIVED if fault != "hang"]
-    async with proxying(server.base_url, plan=at_random(seed, 0.4, faults), away=0.1) as proxy:
+    async with proxying(server.base_url, plan=at_random(seed, 0.35, faults), away=0.1) as proxy:
         replies = await ask(proxy, reasoner, requests, max_retries=20, patience=60.0)
         met = Counter(exchange.fault for exchange in proxy.completions)
     assert texts(replies) == expected(requests, answer)

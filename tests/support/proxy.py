@@ -50,7 +50,9 @@ FAULTS: tuple[Fault, ...] = get_args(Fault)
 SURVIVED: tuple[Fault, ...] = tuple(fault for fault in FAULTS if fault not in ("400", "other-ids"))
 """Those that a client can make up for."""
 
-_ANYWHERE = frozenset({"hang", "trickle", "429", "429-seconds", "429-date", "500-json", "502-html", "503-seconds", "cut-early"})
+_ANYWHERE = frozenset(
+    {"hang", "trickle", "429", "429-seconds", "429-date", "500-json", "502-html", "503-seconds", "cut-early"}
+)
 """Those that meet other requests, too. A server that is gone before it was ever reached is rightly not waited for."""
 _HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center><hr>nginx</body></html>"
 _PORTS = range(20000, 30000)  # below those that systems give to clients, which could take a closed one
