@@ -132,7 +132,9 @@ class LocalChat:
         assert reasoner.format is not None
         self.identity = f"chat:{reasoner.identity}"
         self._tokenizer = reasoner.format.tokenizer
-        self._engine: LocalEngine = LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
+        self._engine: LocalEngine = LocalEngine(
+            reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device, clip=True
+        )
         self._waiting: list[tuple[Request, asyncio.Future[Completion | Failure]]] = []
         self._worker: asyncio.Task[None] | None = None
 
