@@ -120,7 +120,7 @@ def store_errors(path: Path) -> Iterator[None]:
         damaged = f"the file is damaged: restore it from a copy, or keep what can be read of it: {_remedy(path)}"
         remedies = {
             "SQLITE_FULL": "make room and run the same command again: it continues",
-            "SQLITE_IOERR": "if the disk is full, make room; then run the same command again: it continues",
+            "SQLITE_IOERR": "if the disk is full or a quota used up, make room; then run the same command again: it continues",
             "SQLITE_BUSY": "another process uses it: wait until that has ended, or use another --workspace",
             "SQLITE_CORRUPT": damaged,
             "SQLITE_ERROR": damaged,  # what we ask is right, so that a table is not what it was

@@ -14,7 +14,7 @@ from aiohttp import web
 from support.background import listening
 
 Answer = Callable[[list[int], int], str]
-"""What is written after these ids, for the so-many-th choice."""
+"""What is written after these ids, with this seed: the request's, and one more for each further choice, as in vLLM."""
 
 
 @dataclass
@@ -86,7 +86,7 @@ class CompletionServer:
                 "token_ids": [1] * room,
             }
             for index in range(1 if fault == "few-choices" else body.get("n", 1))
-            for text in [self.answer(body["prompt"], index)]
+            for text in [self.answer(body["prompt"], body.get("seed", 0) + index)]
         ]
         usage = {"prompt_tokens": len(seen), "completion_tokens": room, "total_tokens": len(seen) + room}
         return web.json_response(
