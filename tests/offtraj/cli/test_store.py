@@ -43,11 +43,11 @@ def answers(r1: Path) -> Callable[[list[int], int], str]:
 
     tokenizer: Any = AutoTokenizer.from_pretrained(r1)
 
-    def answer(ids: list[int], index: int) -> str:
+    def answer(ids: list[int], seed: int) -> str:
         asked = re.search(r"What is (\d+) \+ 1", tokenizer.decode(ids))
         assert asked is not None
         number = int(asked[1]) // 10
-        return make_response(number, 10 * number + 1, sentences=10 + index).removeprefix("<think>\n")
+        return make_response(number, 10 * number + 1, sentences=10 + seed % 4).removeprefix("<think>\n")
 
     return answer
 
