@@ -118,9 +118,9 @@ def test_what_changes_is_sampled_again_and_nothing_else(
     ]
     assert asked_after(*unimportant) == (0, 0)
     assert asked_after(("samples: 4", "samples: 5")) == (6, 6)
-    assert {(request["n"], request["temperature"]) for request in one.requests} == {(1, 0.6)}  # the fifth alone
+    assert {(request.get("n", 1), request["temperature"]) for request in one.requests} == {(1, 0.6)}  # the fifth alone
     assert asked_after(("0.6, max", "0.7, max")) == (6, 6)
-    assert {(request["n"], request["temperature"]) for request in one.requests} == {(4, 0.7)}
+    assert {(request.get("n", 1), request["temperature"]) for request in one.requests} == {(4, 0.7)}
     assert asked_after(("name: small", "name: small\nseed: 1")) == (6, 6)
     assert asked_after(q2="What is 20 + 1, please?") == (1, 1)
     assert asked_after(weights=True) == (6, 0)
