@@ -1,9 +1,9 @@
 """A process that stands between us and a server, and ends the server when we are gone, however we went.
 
-    python keeper.py COMMAND…
+    python keeper.py SECONDS COMMAND…
 
 It holds one end of a pipe as its input, and whoever started it holds the other: when that is closed, by a kill, too,
-the command's whole family is told to end, and killed where it does not. It ends with the command's status. It runs in a
+the command's whole family is told to end, and killed where it has not after so many seconds. It ends with the command's status. It runs in a
 session of its own, so that an interrupt at the terminal reaches neither; it imports nothing else of this package.
 """
 
@@ -20,12 +20,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["GRACE", "MERCILESS", "main"]
+__all__ = ["MERCILESS", "main"]
 
-GRACE = 10.0
-"""Seconds that everybody has to end by themselves."""
 MERCILESS = 20.0
-"""Seconds after that for which what is still there is killed again."""
+"""Seconds for which what is still there then is killed again."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
@@ -35,9 +33,9 @@ def main() -> None:
     prctl = _prctl()
     prctl(_PR_SET_CHILD_SUBREAPER, 1)  # grandchildren that lose their parent become ours
     try:
-        family = _Family(sys.argv[1:], prctl)
+        family = _Family(sys.argv[2:], prctl)
     except OSError as error:
-        sys.exit(f"{sys.argv[1]}: {error.strerror}")
+        sys.exit(f"{sys.argv[2]}: {error.strerror}")
     held = sys.stdin.fileno()
     while not family.reap() and not told_to_end:
         ready, _, _ = select.select([held, woken], [], [])
@@ -45,7 +43,7 @@ def main() -> None:
             os.read(woken, 4096)
         if held in ready and not os.read(held, 1):
             break
-    family.end()
+    family.end(float(sys.argv[1]))
     sys.exit(family.status)
 
 
@@ -95,13 +93,13 @@ class _Family:
                     self._server.returncode = os.waitstatus_to_exitcode(status)
         return self._server.returncode is not None
 
-    def end(self) -> None:
-        """Tell everybody to end; kill who is still there after a while."""
+    def end(self, grace: float) -> None:
+        """Tell everybody to end; kill who is still there after so many seconds."""
         started, told = time.monotonic(), False
-        while (waited := time.monotonic() - started) < GRACE + MERCILESS:
+        while (waited := time.monotonic() - started) < grace + MERCILESS:
             if self.reap() and not self._group_is_there() and not any(True for _ in _descendants()):
                 return
-            if waited > GRACE:
+            if waited > grace:
                 self._send(signal.SIGKILL)
             elif not told:
                 self._send(signal.SIGTERM)

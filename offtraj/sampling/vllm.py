@@ -23,6 +23,7 @@ from offtraj.sampling.vllm_log import VllmLog
 
 __all__ = ["VllmServer"]
 
+_GRACE = 10.0  # seconds that the server and what it has started have to end by themselves
 _LOOK = 0.25  # seconds between looks at a server that starts
 _TELL = 1.0  # seconds between words about it
 _PROBE = 10.0  # seconds that a server may take to say that it is there
@@ -122,7 +123,7 @@ class VllmServer:
             self._held = None
         with self._log.path.open("ab") as output:
             self._keeper = subprocess.Popen(  # noqa: ASYNC220 - it takes no time, and asyncio's would kill the keeper
-                [sys.executable, "-P", keeper.__file__, *self._command.line(self._port)],
+                [sys.executable, "-P", keeper.__file__, str(_GRACE), *self._command.line(self._port)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -208,7 +209,7 @@ class VllmServer:
             return
         assert process.stdin is not None
         process.stdin.close()
-        patience = time.monotonic() + keeper.GRACE + keeper.MERCILESS + 5
+        patience = time.monotonic() + _GRACE + keeper.MERCILESS + 5
         while process.poll() is None:
             await asyncio.sleep(_LOOK / 5)
             if time.monotonic() > patience:
