@@ -151,20 +151,19 @@ class VllmServer:
                 )
             if waited - told >= _TELL:
                 told = waited
-                doing = self._log.stage()
+                doing = self._log.doing()
                 self._stage.wait(f"starting {self._name}: {waited:.0f} s{': ' if doing else ''}{doing}")
             await asyncio.sleep(_LOOK)
         self._since = time.monotonic()
 
-    def _failed(self, what: str, remedy: str | None = None) -> EngineError:
+    def _failed(self, what: str, hint: str = "") -> EngineError:
         """The error, with the end of the log, which is kept."""
         assert self._log is not None
         self._folder = None
-        remedy = self._log.remedy() or remedy
-        said = self._log.tail() or "  (nothing)"
-        self._given_up = (
-            f"{self._name} {what}{': ' if remedy else ''}{remedy or ''}\nthe end of its log, {self._log.path}:\n{said}"
-        )
+        why, remedy = self._log.why()
+        first = f"{self._name} {what}{': ' if why else ''}{why}"
+        last = f"the end of its log, {self._log.path}:\n{self._log.tail()}"
+        self._given_up = "\n".join(part for part in (first, remedy or hint, last) if part)
         return EngineError(self._given_up)
 
     async def _serves(self) -> bool:

@@ -12,7 +12,12 @@ _TAIL = 20
 _SPEAKER = re.compile(r"^\([A-Za-z]+[-_A-Za-z0-9]* pid=\d+\) *")
 _HEAD = re.compile(r"^(?:(INFO|WARNING|ERROR|DEBUG|CRITICAL) )?\d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]]*\] *)+|^INFO: +")
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_UNTOLD = re.compile(r"WARNING|Warning|DEBUG|█|▀|warnings\.warn|Route: |^\s*[\"'{}\[\]]")
+_DOING = re.compile(r"(?i)loading|download|compil|capturing|warming|kv cache|initializ|starting|shards")
+_TOLD = re.compile(r"\bINFO\b|\d%")
+_ERROR = re.compile(r"^[\w.]*(?:Error|Exception)\b.*: |error: ")
+_FOLLOWS = re.compile(
+    r"Engine core initialization failed|WorkerProc initialization failed|raise |For further information"
+)
 
 
 class _Cause(NamedTuple):
@@ -26,36 +31,33 @@ def _cause(pattern: str, remedy: str) -> _Cause:
     return _Cause(re.compile(pattern), remedy)
 
 
-# The first that is found says it; `{0}` is what the pattern's group has.
 _CAUSES = (
     _cause(
-        r"No module named '?vllm'?",
+        r"No module named '?vllm",
         "that interpreter has no vLLM: install it there (`pip install vllm`), or name another one as the engine's "
         "`python`, or in OFFTRAJ_VLLM_PYTHON",
     ),
-    _cause(r"error: unrecognized arguments: (.+)", "this vLLM has no {0}: see the engine's `options`"),
-    _cause(r"error: (argument .+)", "{0}: see the engine's `options`"),
+    _cause(r"error: (unrecognized arguments|argument )", "see the engine's `options`: this vLLM does not take that"),
     _cause(
-        r"max_model_len[^\n]*is greater than the derived max_model_len[^\n]*?=(\d+)",
-        "the model was made for {0} tokens, and the sampling asks for more: lower `sampling.max_tokens`, or give the "
-        "engine `max_model_len: model`",
+        r"max_model_len.* is greater than the derived",
+        "the sampling asks for more tokens than the model was made for: lower `sampling.max_tokens`, or give the engine "
+        "`max_model_len: model`",
     ),
     _cause(
-        r"(is larger than the available KV cache|No available memory for the cache blocks|"
-        r"out of memory|OutOfMemoryError|Free memory on device|can't allocate memory|Cannot allocate memory)",
-        "there is not enough memory: more GPUs (`tensor_parallel`), a smaller `max_model_len`, or "
-        "`options: {{gpu-memory-utilization: 0.95}}` where others leave room; see who else uses it",
+        r"is larger than the available KV cache|No available memory for the cache blocks|out of memory|"
+        r"OutOfMemoryError|less than requested memory|Free memory on device|can't allocate memory|Cannot allocate memory|not enough memory",
+        "memory does not suffice: see who else uses it, or take more GPUs (`tensor_parallel`), a smaller "
+        "`max_model_len`, or more of the GPU (`options: {gpu-memory-utilization: 0.95}`)",
     ),
     _cause(r"(?i)address already in use", "another process took the port meanwhile: run the same command again"),
     _cause(
-        r"(is not a valid model identifier|Repository Not Found|RepositoryNotFoundError|GatedRepoError|"
-        r"RevisionNotFoundError|Invalid repository ID|LocalEntryNotFoundError|Cannot find any model weights|"
-        r"does not appear to have a file named|Unrecognized model in|No such file or directory)",
+        r"Repo id must be|is not a valid model identifier|Repository ?Not ?Found|GatedRepo|RevisionNotFound|"
+        r"Invalid repository ID|LocalEntryNotFound|Cannot find any model weights|does not appear to have a file named|"
+        r"Unrecognized model in",
         "the model cannot be loaded: see its `path` and `revision`, and whether its weights are there",
     ),
     _cause(
-        r"World size \(\d+\) is larger|tensor_parallel_size[^\n]*exceeds|Invalid device ordinal|"
-        r"invalid device ordinal",
+        r"World size \(\d+\) is larger|Not enough allowed NUMA nodes|(?i:invalid device ordinal)",
         "there are fewer GPUs than `tensor_parallel` and `data_parallel` ask for",
     ),
     _cause(
@@ -76,24 +78,27 @@ class VllmLog:
         """What stands there now is of an earlier start."""
         self._from = self.path.stat().st_size if self.path.exists() else 0
 
-    def stage(self) -> str:
-        """What the server is doing: its last line that says so, without dates and names of modules."""
+    def doing(self) -> str:
+        """What the server is at: the last line that says so, without dates and names of modules."""
         for line in reversed(self._lines(2**16)):
-            if not _UNTOLD.search(line) and (bare := _bare(line)):
-                return bare[:100]
+            if _TOLD.search(line) and _DOING.search(line):
+                return _bare(line).partition(" with config: ")[0][:80]
         return ""
 
     def tail(self) -> str:
         """The last lines."""
-        return "\n".join(f"  {line[:300]}" for line in self._lines(2**16)[-_TAIL:])
+        lines = [line for line in self._lines(2**16) if not line.startswith(" " * 20)]
+        return "\n".join(f"  {line[:300]}" for line in lines[-_TAIL:]) or "  (nothing)"
 
-    def remedy(self) -> str | None:
-        """What to do about a failure that is known."""
-        text = "\n".join(_bare(line) for line in self._lines(2**24))
-        for cause in _CAUSES:
-            if found := cause.pattern.search(text):
-                return cause.remedy.format(*(group for group in found.groups() if group is not None))
-        return None
+    def why(self) -> tuple[str, str]:
+        """The line that says what went wrong first, and what to do about it; empty where that is not known."""
+        lines = [_bare(line) for line in self._lines(2**24)]
+        for line in lines:
+            for cause in _CAUSES:
+                if cause.pattern.search(line):
+                    return line[:300], cause.remedy
+        errors = [line[:300] for line in lines if _ERROR.search(line) and not _FOLLOWS.search(line)]
+        return (errors[0] if errors else ""), ""
 
     def _lines(self, most: int) -> list[str]:
         """Of the end of this start's part, at most so many bytes; of lines that were written over, what is seen."""

@@ -219,8 +219,8 @@ async def test_what_stops_it_is_said_once_to_all_who_wait_and_the_log_stays(fake
     for error in found:
         assert isinstance(error, EngineError)
         message = str(error)
-        assert "ended with status 1 before it was ready" in message
-        assert "this vLLM has no --no-such-flag: see the engine's `options`" in message
+        assert "ended with status 1 before it was ready: error: unrecognized arguments: --no-such-flag" in message
+        assert "see the engine's `options`: this vLLM does not take that" in message
         assert "  error: unrecognized arguments: --no-such-flag" in message
         assert f"the end of its log, {server.log}:" in message
     await server.close()
@@ -229,7 +229,7 @@ async def test_what_stops_it_is_said_once_to_all_who_wait_and_the_log_stays(fake
 
 async def test_one_that_takes_too_long_is_ended(fake: FakeVllm) -> None:
     server = make_server(fake, "takes 60", start_timeout=1.0)
-    with pytest.raises(EngineError, match="was not ready after 1 s: a longer `start_timeout` waits longer"):
+    with pytest.raises(EngineError, match="was not ready after 1 s\na longer `start_timeout` waits longer"):
         await server.start()
     assert not alive(fake.started())
     await server.close()
