@@ -74,7 +74,7 @@ def ready(address: str) -> bool:
 async def completions(reasoner: Reasoner, spec: EngineSpec, questions: Sequence[str]) -> list[Completion]:
     """What the engine writes, in the questions' order."""
     assert reasoner.format is not None
-    engine = open_engine(spec, reasoner)
+    engine = await open_engine(spec, reasoner)
     requests = [
         Request(str(number), str(number), reasoner.format.solo(question), (0,), GREEDY)
         for number, question in enumerate(questions)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from offtraj.digest import rank
 from offtraj.prompt import Prompt
 
-__all__ = ["Completion", "Exactness", "Failure", "FinishReason", "Message", "Reply", "Request", "SamplingParams"]
+__all__ = [
+    "Completion",
+    "Exactness",
+    "Failure",
+    "FinishReason",
+    "Message",
+    "Reply",
+    "Request",
+    "SamplingParams",
+    "neighbours",
+]
 
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended; `length`: it ran out of tokens."""
@@ -47,6 +58,16 @@ class Request:
     def seed(self) -> int:
         """Seed of the request: it differs from prompt to prompt, and by one from sample to sample."""
         return (rank(self.params.seed, "samples", self.key) + self.samples[0]) % 2**31
+
+
+def neighbours(numbers: Sequence[int], most: int | None = None) -> Iterator[tuple[int, ...]]:
+    """Split ascending sample numbers into runs without a gap, of at most `most`: what one request can ask for."""
+    start = 0
+    for index in range(1, len(numbers) + 1):
+        full = most is not None and index - start >= most
+        if index == len(numbers) or numbers[index] != numbers[index - 1] + 1 or full:
+            yield tuple(numbers[start:index])
+            start = index
 
 
 class Message(NamedTuple):

@@ -33,6 +33,10 @@ class Prompt:
     text: str
     prefix_tokens: int
     """How many of the ids belong to the prefix; 0 for solo sampling."""
+    user: str = ""
+    """The user's turn alone, for servers that take nothing but chat messages."""
+    thinking: str = ""
+    """The assistant's turn as far as it is given: opening delimiter and prefix; empty for solo sampling."""
 
     @property
     def sha256(self) -> str:
@@ -69,7 +73,7 @@ class ChatFormat:
     def solo(self, question: str) -> Prompt:
         """The prompt with nothing injected."""
         text = self.generation_prompt(question)
-        return Prompt(tuple(self._encode([text])[0][0]), text, 0)
+        return Prompt(tuple(self._encode([text])[0][0]), text, 0, question)
 
     def steered(self, pairs: Sequence[tuple[str, str]]) -> list[Prompt]:
         """Prompts of (question, prefix) pairs: each prefix directly behind the opening delimiter.
@@ -83,8 +87,16 @@ class ChatFormat:
             opened.append(rendered + self._missing_opening(rendered))
         texts = [opening + prefix for opening, (_, prefix) in zip(opened, pairs, strict=True)]
         return [
-            Prompt(tuple(ids), text, int(np.count_nonzero(ends > len(opening))))
-            for opening, text, (ids, ends) in zip(opened, texts, self._encode(texts), strict=True)
+            Prompt(
+                tuple(ids),
+                text,
+                int(np.count_nonzero(ends > len(opening))),
+                question,
+                self.delimiters.open + prefix,
+            )
+            for (question, prefix), opening, text, (ids, ends) in zip(
+                pairs, opened, texts, self._encode(texts), strict=True
+            )
         ]
 
     def _missing_opening(self, rendered: str) -> str:

@@ -6,6 +6,7 @@ Texts stay in the store; what is held here is small, so that memory does not gro
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from offtraj.verify import Asked, Grader, Verdict
 __all__ = ["Solo", "SoloSample", "SolveRate", "sample_solo", "solo_text"]
 
 _GRADING = 256  # verdicts that are waited for at once
+_REASONS = 3  # that a message names
 
 
 class SolveRate(NamedTuple):
@@ -184,8 +186,11 @@ def _refuse_failures(reasoner: Reasoner, failures: Sequence[Reply]) -> None:
     """A solve rate must not be made of what happened to arrive. A recording has what it has."""
     real = [(r, r.result) for r in failures if isinstance(r.result, Failure) and r.result.message != NOT_RECORDED]
     if real:
-        reply, failure = real[0]
+        reply, _ = real[0]
+        reasons = Counter(failure.message for _, failure in real).most_common()
+        shown = "; ".join(f"{count} because of {message}" for message, count in reasons[:_REASONS])
+        more = f"; and {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
         raise EngineError(
-            f"{reasoner.id}: {len(real)} solo samples could not be had, the first ({reply.request.subject!r}, sample "
-            f"{reply.sample}) because of: {failure.message}: what arrived is kept; run the same command again"
+            f"{reasoner.id}: {len(real)} solo samples could not be had, the first of {reply.request.subject!r}, sample "
+            f"{reply.sample}: {shown}{more}: what arrived is kept; run the same command again"
         )

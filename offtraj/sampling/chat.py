@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from offtraj.completion import Completion, Failure, Message, Request, SamplingParams
 from offtraj.digest import content_id
 from offtraj.errors import EngineError
 from offtraj.prompt import Prompt
+from offtraj.sampling.endpoint import Malformed, Rejected, Unanswered, open_endpoint, public_url
 from offtraj.spec import OpenAISpec, TransformersSpec
 
 if TYPE_CHECKING:
     from offtraj.sampling.local import LocalEngine
 
 __all__ = ["Chat", "LocalChat", "OpenAIChat", "open_chat"]
+
+_AT_ONCE = 64  # replies that are waited for together
 
 
 class Chat(Protocol):
@@ -58,7 +61,7 @@ def open_chat(spec: OpenAISpec | TransformersSpec, model: str) -> Chat:
 
 
 class OpenAIChat:
-    """`/v1/chat/completions`; the client retries time-outs, 429 and 5xx, with back-off."""
+    """`/v1/chat/completions`, with the retries and the pacing of an `Endpoint`."""
 
     def __init__(self, spec: OpenAISpec, model: str) -> None:
         """Make a client; nothing is sent yet.
@@ -66,51 +69,50 @@ class OpenAIChat:
         Raises:
             EngineError: when the spec names a key that the environment does not hold.
         """
-        from offtraj.sampling.openai import open_client
-
         self.identity = f"chat:{model}"
-        self._model, self._base_url = model, spec.base_url
-        self._client = open_client(spec, spec.base_url)
-        self._slots = asyncio.Semaphore(spec.concurrency)
+        self._model = model
+        self._endpoint = open_endpoint(spec, spec.base_url)
+        self._slots = asyncio.Semaphore(spec.concurrency or _AT_ONCE)
 
     async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
         """One reply."""
-        import openai
-
-        from offtraj.sampling.openai import detail
-
+        body = {
+            "model": self._model,
+            "messages": [message._asdict() for message in messages],
+            "max_tokens": max_tokens,
+            "temperature": 0.0,
+            "seed": seed,
+        }
         try:
             async with self._slots:
-                response = await self._client.chat.completions.create(
-                    model=self._model,
-                    messages=[message._asdict() for message in messages],  # type: ignore[misc]
-                    max_tokens=max_tokens,
-                    temperature=0.0,
-                    seed=seed,
-                )
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise EngineError(
-                f"{self._base_url}: the judge {self._model!r} cannot be asked: {detail(error)}"
-            ) from error
-        except openai.APIError as error:
-            return Failure(detail(error))
-        except ValueError as error:  # the body is no JSON
-            return Failure(f"malformed reply: {detail(error)}")
-        choices = getattr(response, "choices", None)
-        if not choices or getattr(choices[0], "message", None) is None:
-            return Failure(f"malformed reply: {str(response)[:80]!r}")
-        ended = choices[0].finish_reason
-        usage = response.usage
-        return Completion(
-            text=choices[0].message.content or "",
-            finish_reason=ended if ended in ("stop", "length") else None,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            tokens=usage.completion_tokens if usage else None,
-        )
+                return await self._endpoint.post("/chat/completions", body, _read)
+        except Rejected as error:
+            if error.status in (401, 403, 404):
+                raise EngineError(
+                    f"{public_url(self._endpoint.base_url)}: the judge {self._model!r} cannot be asked: {error}"
+                ) from None
+            return Failure(f"rejected: {error}")
+        except Unanswered as error:
+            return Failure(str(error))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._endpoint.close()
+
+
+def _read(answer: dict[str, Any]) -> Completion:
+    try:
+        message, ended = answer["choices"][0]["message"], answer["choices"][0].get("finish_reason")
+        text = message["content"] or ""
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise Malformed(str(answer)[:80]) from None
+    usage = answer.get("usage") or {}
+    return Completion(
+        text=text,
+        finish_reason=ended if ended in ("stop", "length") else None,
+        prompt_tokens=usage.get("prompt_tokens"),
+        tokens=usage.get("completion_tokens"),
+    )
 
 
 class LocalChat:
@@ -130,7 +132,9 @@ class LocalChat:
         assert reasoner.format is not None
         self.identity = f"chat:{reasoner.identity}"
         self._tokenizer = reasoner.format.tokenizer
-        self._engine: LocalEngine = LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
+        self._engine: LocalEngine = LocalEngine(
+            reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device, clip=True
+        )
         self._waiting: list[tuple[Request, asyncio.Future[Completion | Failure]]] = []
         self._worker: asyncio.Task[None] | None = None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Protocol
 
 from offtraj.completion import Exactness, Reply, Request
-from offtraj.errors import EngineError
+from offtraj.progress import Stage, quiet
 from offtraj.reasoner import Reasoner
-from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
 
 __all__ = ["Engine", "open_engine"]
 
@@ -28,6 +28,9 @@ class Engine(Protocol):
     def exactness(self) -> Exactness:
         """How prompts reach the model."""
 
+    def facts(self) -> Mapping[str, Any]:
+        """What a run's record says of it, beside kind and identity; no secrets."""
+
     def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample of each request.
 
@@ -39,8 +42,13 @@ class Engine(Protocol):
         """Let go of what it holds. It cannot be used afterwards."""
 
 
-def open_engine(
-    spec: EngineSpec, reasoner: Reasoner, *, file: SpecFile | None = None, model: ModelSpec | None = None
+async def open_engine(
+    spec: EngineSpec,
+    reasoner: Reasoner,
+    *,
+    file: SpecFile | None = None,
+    model: ModelSpec | None = None,
+    stage: Stage = quiet,
 ) -> Engine:
     """Open what the spec describes for one model.
 
@@ -49,10 +57,12 @@ def open_engine(
         reasoner: The model that it runs.
         file: Where the declaration stands, for paths and variables; none for one given by hand.
         model: The model's declaration; needed for recordings.
+        stage: Is told what is waited for.
 
     Raises:
         SpecError: for a missing file or variable.
-        EngineError: for a kind that this version cannot open, or a model that cannot be loaded.
+        EngineError: for a model that cannot be loaded, or a server that is to be
+            asked how it takes prompts and does not say.
     """
     match spec:
         case RecordedSpec():
@@ -66,12 +76,31 @@ def open_engine(
 
             return LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
         case OpenAISpec():
+            from offtraj.sampling.endpoint import open_endpoint
             from offtraj.sampling.openai import OpenAIEngine
 
-            base_url = spec.base_url if file is None else file.expand(spec.base_url, "engines")
-            return OpenAIEngine(reasoner, spec, base_url=base_url)
-        case _:
-            raise EngineError(
-                f"engine kind {spec.kind!r} cannot be opened by this version: start the server yourself and "
-                "give it as {kind: openai, base_url: http://127.0.0.1:8000/v1}"
+            endpoint = open_endpoint(spec, spec.base_url if file is None else file.expand(spec.base_url, "engines"))
+            if spec.prompts != "auto":
+                return OpenAIEngine(reasoner, endpoint, mode=spec.prompts)
+            try:
+                return await OpenAIEngine.probed(reasoner, endpoint)
+            except BaseException:
+                await endpoint.close()
+                raise
+        case VllmSpec():
+            from offtraj.sampling.endpoint import Endpoint
+            from offtraj.sampling.openai import OpenAIEngine
+            from offtraj.sampling.vllm import VllmServer
+            from offtraj.sampling.vllm_command import vllm_command
+
+            server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, stage=stage)
+            endpoint = Endpoint(
+                server.base_url,
+                key=server.key,
+                timeout=spec.timeout,
+                max_retries=spec.max_retries,
+                patience=spec.patience,
+                most=spec.concurrency,
+                revive=server.revive,
             )
+            return OpenAIEngine(reasoner, endpoint, start=server.start, stop=server.close)

@@ -41,8 +41,12 @@ class LocalEngine:
 
     exactness: Exactness = "ids"
 
-    def __init__(self, reasoner: Reasoner, *, batch: int, dtype: str = "auto", device: str = "auto") -> None:
+    def __init__(
+        self, reasoner: Reasoner, *, batch: int, dtype: str = "auto", device: str = "auto", clip: bool = False
+    ) -> None:
         """Nothing is loaded before the first request.
+
+        With `clip`, a context that is too short for `max_tokens` is taken for the limit instead of refused.
 
         Raises:
             MissingExtraError: without torch.
@@ -54,13 +58,18 @@ class LocalEngine:
         self._reasoner = reasoner
         self._tokenizer = reasoner.format.tokenizer
         self._batch, self._dtype, self._device = batch, dtype, device
+        self._clip = clip
         self._loaded: _Loaded | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What a run's record says of the engine."""
+        return {"mode": self.exactness, "context": None if self._loaded is None else self._loaded.context}
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample, a batch at a time; short prompts of a window first.
 
         Raises:
-            EngineError: when the model cannot be loaded, or has no memory for a single sequence.
+            EngineError: when the model cannot be loaded, has too short a context, or no memory for a single sequence.
         """
         pending = self._sequences(requests)
         while window := list(islice(pending, self._batch * _WINDOW)):
@@ -89,8 +98,13 @@ class LocalEngine:
         for request in requests:
             assert request.prompt is not None
             self._loaded = self._loaded or _load(self._reasoner, self._dtype, self._device)
-            ids = request.prompt.ids
-            budget = min(request.params.max_tokens, self._loaded.context) - len(ids)
+            ids, most, context = request.prompt.ids, request.params.max_tokens, self._loaded.context
+            if most > context and not self._clip:
+                raise EngineError(
+                    f"{self._reasoner.id}: holds {context} tokens of prompt and completion, and `sampling.max_tokens` is "
+                    f"{most}: lower max_tokens, or take a model with a longer context"
+                )
+            budget = min(most, context) - len(ids)
             for sample in request.samples:
                 yield _Sequence(request, sample, ids, max(0, budget))
 

@@ -1,214 +1,334 @@
-"""A server that takes token ids on `/v1/completions`: vLLM, SGLang and their relatives."""
+"""A model on an OpenAI-compatible server: as token ids where it takes them, as text or chat where that is asked for."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple, get_args
 
-from offtraj.completion import Completion, Exactness, Failure, Reply, Request
+from offtraj.completion import Completion, Failure, Reply, Request, SamplingParams, neighbours
 from offtraj.errors import EngineError
+from offtraj.prompt import Prompt
 from offtraj.reasoner import Reasoner
-from offtraj.spec import OpenAISpec
+from offtraj.sampling.endpoint import Absent, Endpoint, Rejected, Unanswered, public_url
+from offtraj.sampling.wire import PREFILLS, Answer, Mode, difference, read_answer, write_body
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-    from openai.types import Completion as Response
+__all__ = ["OpenAIEngine"]
 
-__all__ = ["OpenAIEngine", "detail", "open_client"]
+_GIVE_UP_AFTER = 20  # samples in a row that failed for good: the server is of no use
+_SHORT = 3  # answers in a row with fewer choices than asked: the server takes no more at once
+_LOOK_SECONDS = 0.5  # between two looks at the server's queue
+_NOT_N = re.compile(r"\bn\b|\bbest_of\b|\bchoices\b", re.IGNORECASE)
+_PROBE_PARAMS = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=1, seed=0)
 
-_GIVE_UP_AFTER = 20  # requests in a row that failed for good: the server is of no use
+
+class _Arrived(NamedTuple):
+    """What came of a request, on its way to whoever asked."""
+
+    request: Request
+    replies: list[Reply]
+    error: BaseException | None = None
 
 
 class OpenAIEngine:
-    """Requests over HTTP, many at once; the client retries what may succeed, with back-off."""
+    """Requests over HTTP, as many at once as the server works on.
 
-    exactness: Exactness = "ids"
+    All samples of a prompt are one request, and requests are sent in the order in which they come: what shares a
+    prefix is in flight together. In flight is all that is held.
+    """
 
-    def __init__(self, reasoner: Reasoner, spec: OpenAISpec, *, base_url: str) -> None:
-        """Make a client; nothing is sent yet.
+    def __init__(
+        self,
+        reasoner: Reasoner,
+        endpoint: Endpoint,
+        *,
+        mode: Mode = "ids",
+        start: Callable[[], Awaitable[None]] | None = None,
+        stop: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            reasoner: The model.
+            endpoint: The server.
+            mode: How prompts are sent.
+            start: Awaited before the first request.
+            stop: Awaited at the end.
+        """
+        assert reasoner.path is not None and reasoner.format is not None
+        self.exactness: Mode = mode
+        # What was asked in another way is another measurement.
+        self.identity = reasoner.identity if mode == "ids" else f"{reasoner.identity}#{mode}"
+        self._names = (reasoner.id, reasoner.path)
+        self._close = reasoner.format.delimiters.close
+        self._bos = str(reasoner.format.tokenizer.bos_token or "")
+        self._endpoint, self._start, self._stop = endpoint, start, stop
+        self._url = public_url(endpoint.base_url)
+        self._served: str | None = None
+        self._context: int | None = None
+        self._at_most: int | None = None
+        self._short = 0
+        self._answered = False
+        self._prefill = PREFILLS[0]
+        self._drop = ""
+        (self._probe,) = reasoner.format.steered([("What is 1 + 1?", "Okay, so")])
+        self._flying = 0
+
+    @classmethod
+    async def probed(cls, reasoner: Reasoner, endpoint: Endpoint) -> OpenAIEngine:
+        """An engine in the first mode that the server takes: ids, text, chat.
 
         Raises:
-            EngineError: when the spec names a key that the environment does not hold.
+            EngineError: when it takes none, or cannot be asked.
         """
-        assert reasoner.path is not None
-        self.identity = reasoner.identity
-        self._names = (reasoner.path, reasoner.id)
-        self._base_url = base_url
-        self._concurrency = spec.concurrency
-        self._served: str | None = None
-        self._client = open_client(spec, base_url)
+        refusals = []
+        for mode in get_args(Mode):
+            engine = cls(reasoner, endpoint, mode=mode)
+            refusal = await engine.refusal()
+            if refusal is None:
+                return engine
+            refusals.append(f"{mode}: {refusal}")
+        raise EngineError(f"{public_url(endpoint.base_url)}: takes prompts in no way: {'; '.join(refusals)}")
+
+    async def refusal(self) -> str | None:
+        """Why the server does not take a prompt in this mode; `None` where it does. Asks it for one token.
+
+        Learns on the way how a chat server is told to go on, and whether a server puts a BOS before a text.
+
+        Raises:
+            EngineError: when it cannot be asked at all.
+        """
+        self._served = self._served or await self._served_name()
+        prompt = self._probe
+        request = Request("", "", prompt, (0,), replace(_PROBE_PARAMS, max_tokens=len(prompt.ids) + 1))
+        refusal = ""
+        for prefill in PREFILLS if self.exactness == "chat" else PREFILLS[:1]:
+            self._prefill = prefill
+            try:
+                answer = await self._post(request, request.samples)
+                if self.exactness == "ids":
+                    self._check_ids(prompt.ids, answer)
+                if self.exactness == "text" and self._doubles(prompt, answer):
+                    self._drop = self._bos
+                return None
+            except Rejected as error:
+                if error.status in (401, 403):
+                    raise EngineError(f"{self._url}: {error}") from None
+                refusal = str(error)
+            except Absent as error:
+                raise EngineError(f"{self._url}: {error}") from None
+            except (Unanswered, EngineError) as error:  # or it took the ids for something else
+                return str(error)
+        return refusal
+
+    def facts(self) -> dict[str, Any]:
+        """What a run's record says of the engine."""
+        return {
+            "base_url": self._url,
+            "mode": self.exactness,
+            "served": self._served,
+            "context": self._context,
+            "tried_again": dict(self._endpoint.faults),
+        }
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample, in the order in which the server answers.
 
         Raises:
             EngineError: when the server cannot be reached, does not serve the model, refuses the key, saw
-                other ids than were sent, or fails one request after the other.
+                other ids than were sent, has too short a context, or fails one request after the other.
         """
         pending = iter(requests)
-        tasks: set[asyncio.Task[list[Reply]]] = set()
-        failed_in_a_row = 0
+        tasks: set[asyncio.Task[None]] = set()
+        arrived: asyncio.Queue[_Arrived | None] = asyncio.Queue()
+        failed_in_a_row, looking = 0, False
+        self._flying = 0
         try:
-            exhausted = False
             while True:
-                while not exhausted and len(tasks) < self._concurrency:
+                while self._flying < self._endpoint.limiter.limit:
                     request = next(pending, None)
                     if request is None:
-                        exhausted = True
-                    else:
-                        self._served = self._served or await self._served_name()
-                        tasks.add(asyncio.create_task(self._ask(request)))
-                if not tasks:
+                        break
+                    if not looking:
+                        await self._begin(request.params.max_tokens)
+                        tasks.add(asyncio.create_task(self._look(arrived)))
+                        looking = True
+                    self._flying += len(request.samples)
+                    task = asyncio.create_task(self._answer(request, arrived))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                if not self._flying:
                     return
-                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    for reply in task.result():
-                        failed = isinstance(reply.result, Failure)
-                        failed_in_a_row = failed_in_a_row + 1 if failed else 0
+                found = await arrived.get()
+                if found is None:  # the limit has changed
+                    continue
+                self._flying -= len(found.request.samples)
+                for reply in found.replies:
+                    failed_in_a_row = failed_in_a_row + 1 if isinstance(reply.result, Failure) else 0
+                    yield reply
+                error = found.error
+                if error is None and failed_in_a_row >= _GIVE_UP_AFTER:
+                    error = self._gave_up(failed_in_a_row, found.replies)
+                if error is not None:
+                    for reply in _left(arrived):  # what has arrived is kept
                         yield reply
-                        if isinstance(reply.result, Failure) and failed_in_a_row >= _GIVE_UP_AFTER:
-                            raise EngineError(
-                                f"{self._base_url}: {failed_in_a_row} samples failed in a row, the last with: "
-                                f"{reply.result.message}"
-                            )
+                    raise error
         finally:
-            for task in tasks:
+            for task in list(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
+        """Close the connections, and end what was started."""
+        try:
+            await self._endpoint.close()
+        finally:
+            if self._stop is not None:
+                await self._stop()
+
+    def _gave_up(self, failed: int, replies: Sequence[Reply]) -> EngineError:
+        last = next(reply.result.message for reply in reversed(replies) if isinstance(reply.result, Failure))
+        never = self.exactness == "ids" and not self._answered
+        hint = ": if it takes no token ids, say `prompts: text`, `chat` or `auto`" if never else ""
+        return EngineError(f"{self._url}: {failed} samples failed in a row, the last with: {last}{hint}")
+
+    async def _begin(self, max_tokens: int) -> None:
+        """Start the server, where that is ours, and see that it is the right one."""
+        if self._start is not None:
+            await self._start()
+        self._served = await self._served_name()
+        if self._context is not None and self._context < max_tokens:
+            raise EngineError(
+                f"{self._url}: holds {self._context} tokens of prompt and completion, and `sampling.max_tokens` is "
+                f"{max_tokens}: serve it with a longer context (vLLM: --max-model-len {max_tokens}), or lower max_tokens"
+            )
+        if self.exactness != "ids":
+            refusal = await self.refusal()
+            if refusal is not None:
+                raise EngineError(f"{self._url}: does not take prompts as {self.exactness}: {refusal}")
 
     async def _served_name(self) -> str:
-        import openai
-
         try:
-            served = [model.id async for model in self._client.models.list()]
-        except openai.APIError as error:
-            raise EngineError(f"{self._base_url}: cannot be asked for its models: {detail(error)}") from error
-        for name in self._names:
-            if name in served:
-                return name
-        if len(served) == 1:
-            return served[0]
-        raise EngineError(
-            f"{self._base_url}: serves {', '.join(map(repr, served)) or 'no model'}, none of them "
-            f"{self._names[0]!r} or {self._names[1]!r}: serve it under one of these names"
-        )
+            listed = await self._endpoint.models()
+        except Rejected as error:
+            if error.status not in (404, 405, 501):
+                raise EngineError(f"{self._url}: cannot be asked for its models: {error}") from None
+            return self._names[1]  # it lists none
+        except Unanswered as error:
+            raise EngineError(f"{self._url}: cannot be asked for its models: {error}") from None
+        by_name = {model.id: model for model in listed}
+        found = next((by_name[name] for name in self._names if name in by_name), None)
+        if found is None and len(listed) == 1:
+            found = listed[0]
+        if found is None:
+            shown = ", ".join(map(repr, list(by_name)[:10])) + (" …" if len(by_name) > 10 else "")
+            raise EngineError(
+                f"{self._url}: serves {shown or 'no model'}, none of them {self._names[0]!r} or {self._names[1]!r}: "
+                "serve it under one of these names"
+            )
+        self._context = found.max_model_len
+        return found.id
+
+    async def _look(self, arrived: asyncio.Queue[_Arrived | None]) -> None:
+        """Tell the limiter what the server says of its queue, as long as it does."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            waiting = await self._endpoint.waiting()
+            if waiting is None:
+                return
+            before = self._endpoint.limiter.limit
+            self._endpoint.limiter.queued(waiting, self._flying)
+            if self._endpoint.limiter.limit > before:
+                arrived.put_nowait(None)
+
+    async def _answer(self, request: Request, arrived: asyncio.Queue[_Arrived | None]) -> None:
+        try:
+            found = _Arrived(request, await self._ask(request))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # raised where it can be seen
+            found = _Arrived(request, [], error)
+        else:
+            tokens = sum(reply.result.tokens or 1 for reply in found.replies if isinstance(reply.result, Completion))
+            if tokens:
+                self._endpoint.limiter.answered(time.monotonic(), len(found.replies), tokens)
+        arrived.put_nowait(found)
 
     async def _ask(self, request: Request) -> list[Reply]:
-        import openai
-
-        assert request.prompt is not None and self._served is not None
-        ids, params = request.prompt.ids, request.params
-        budget = params.max_tokens - len(ids)
-        if budget <= 0:
-            spent = Completion("", "length", len(ids), 0)
+        assert request.prompt is not None
+        if request.params.max_tokens <= len(request.prompt.ids):
+            spent = Completion("", "length", len(request.prompt.ids), 0)
             return [Reply(request, sample, spent) for sample in request.samples]
+        results: dict[int, Completion | Failure] = {}
+        missing: Sequence[int] = request.samples
+        # Fewer choices than were asked for are no failure: the rest is asked for again, as long as any come.
+        while missing:
+            parts = list(neighbours(missing, self._at_most))
+            for found in await asyncio.gather(*(self._part(request, part) for part in parts)):
+                results |= found
+            missing = [sample for sample in request.samples if sample not in results]
+        return [Reply(request, sample, results[sample]) for sample in request.samples]
+
+    async def _part(self, request: Request, part: tuple[int, ...]) -> dict[int, Completion | Failure]:
+        """Samples without a gap, in one request; what is not in the answer is to be asked for again."""
+        assert request.prompt is not None
         try:
-            response = await self._client.completions.create(
-                model=self._served,
-                prompt=list(ids),
-                n=len(request.samples),
-                max_tokens=budget,
-                temperature=params.temperature,
-                top_p=params.top_p,
-                seed=request.seed,
-                extra_body={
-                    "return_token_ids": True,
-                    "add_special_tokens": False,
-                    "skip_special_tokens": False,
-                    "spaces_between_special_tokens": False,
-                },
-            )
-        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-            raise EngineError(f"{self._base_url}: {detail(error)}") from error
-        except openai.APIConnectionError as error:  # a time-out is one, too
-            if _refused(error):
-                raise EngineError(f"{self._base_url}: the server is gone: {detail(error)}") from error
-            return _failures(request, detail(error))
-        except openai.APIError as error:
-            return _failures(request, detail(error))
-        except ValueError as error:  # the body is no JSON
-            return _failures(request, f"malformed reply: {detail(error)}")
-        if not isinstance(getattr(response, "choices", None), list):
-            return _failures(request, f"malformed reply: {str(response)[:80]!r}")
-        self._check_echo(ids, response)
-        return _replies(request, response)
+            answer = await self._post(request, part)
+        except Rejected as error:
+            if error.status in (401, 403, 404):
+                raise EngineError(f"{self._url}: {error}") from None
+            if len(part) > 1 and self._at_most is None and _NOT_N.search(str(error)):
+                self._at_most = 1
+                return {}
+            return {sample: Failure(f"rejected: {error}") for sample in part}
+        except Absent as error:
+            raise EngineError(f"{self._url}: {error}") from None
+        except Unanswered as error:
+            return {sample: Failure(str(error)) for sample in part}
+        if self.exactness == "ids":
+            self._check_ids(request.prompt.ids, answer)
+        self._answered = True
+        if len(part) > 1:
+            self._short = self._short + 1 if len(answer.choices) < len(part) else 0
+            if self._short >= _SHORT:
+                self._at_most = max(1, len(answer.choices))
+        return {part[index]: result for index, result in answer.choices.items()}
 
-    def _check_echo(self, sent: Sequence[int], response: Response) -> None:
-        """Hold what the server saw against what was sent, where it says what it saw."""
-        for choice in response.choices:
-            seen = (choice.model_extra or {}).get("prompt_token_ids")
-            if seen is None or list(seen) == list(sent):
-                continue
-            pairs = zip(list(sent), list(seen), strict=False)
-            at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(sent), len(seen)))
-            raise EngineError(
-                f"{self._base_url}: the server saw another prompt than was sent: {len(seen)} ids for {len(sent)}, "
-                f"the first difference at {at}: sent {list(sent)[at : at + 5]}, saw {list(seen)[at : at + 5]}"
-            )
+    async def _post(self, request: Request, part: tuple[int, ...]) -> Answer:
+        prompt = request.prompt
+        assert prompt is not None and self._served is not None
+        path, body = write_body(
+            self.exactness,
+            self._served,
+            prompt,
+            request.params,
+            samples=len(part),
+            seed=replace(request, samples=part).seed,
+            prefill=self._prefill,
+            drop=self._drop,
+        )
+        read = partial(read_answer, samples=len(part), prompt_tokens=len(prompt.ids), close=self._close)
+        return await self._endpoint.post(path, body, read)
 
+    def _doubles(self, prompt: Prompt, answer: Answer) -> bool:
+        """Whether the server has put a second BOS before the text."""
+        return bool(self._bos) and prompt.text.startswith(self._bos) and answer.prompt_tokens == len(prompt.ids) + 1
 
-def open_client(spec: OpenAISpec, base_url: str) -> AsyncOpenAI:
-    """A client of the server that a spec declares; nothing is sent yet.
-
-    Raises:
-        EngineError: when the spec names a key that the environment does not hold.
-    """
-    from openai import AsyncOpenAI, DefaultAioHttpClient
-
-    key = "none"
-    if spec.api_key_env is not None:
-        key = os.environ.get(spec.api_key_env, "")
-        if not key:
-            raise EngineError(f"{base_url}: the key's environment variable {spec.api_key_env} is not set")
-    return AsyncOpenAI(
-        base_url=base_url,
-        api_key=key,
-        timeout=spec.timeout,
-        max_retries=spec.max_retries,
-        http_client=DefaultAioHttpClient(timeout=spec.timeout),
-    )
+    def _check_ids(self, sent: Sequence[int], answer: Answer) -> None:
+        """Hold what the server saw against what was sent, where it says what it saw, or how many."""
+        found = next((text for seen in answer.prompt_ids if (text := difference(sent, seen))), None)
+        if found is None and not answer.prompt_ids and answer.prompt_tokens not in (None, len(sent)):
+            found = f"it counts {answer.prompt_tokens} ids for {len(sent)}"
+        if found is not None:
+            raise EngineError(f"{self._url}: the server saw another prompt than was sent: {found}")
 
 
-def _replies(request: Request, response: Response) -> list[Reply]:
-    choices = {choice.index: choice for choice in response.choices}
-    prompt_tokens = len(request.prompt.ids) if request.prompt is not None else None
-    replies = []
-    for index, sample in enumerate(request.samples):
-        choice: Any = choices.get(index)
-        if choice is None:
-            result: Completion | Failure = Failure(f"{len(choices)} choices for {len(request.samples)} asked")
-        elif choice.finish_reason not in ("stop", "length") or not isinstance(choice.text, str):
-            result = Failure(f"finish reason {choice.finish_reason!r}, text {type(choice.text).__name__}")
-        else:
-            ids = cast("list[int] | None", (choice.model_extra or {}).get("token_ids"))
-            used = response.usage.completion_tokens if response.usage and len(request.samples) == 1 else None
-            tokens = used if ids is None else len(ids)
-            result = Completion(choice.text, choice.finish_reason, prompt_tokens, tokens)
-        replies.append(Reply(request, sample, result))
-    return replies
-
-
-def _refused(error: BaseException) -> bool:
-    """Whether nobody listens there any more; the client calls that a time-out, too."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ConnectionRefusedError):
-        cause = cause.__cause__
-    return cause is not None
-
-
-def _failures(request: Request, message: str) -> list[Reply]:
-    return [Reply(request, sample, Failure(message)) for sample in request.samples]
-
-
-def detail(error: Exception) -> str:
-    """The first line of an error and of what caused it: no headers, no key."""
-    parts = [f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0][:300]}"]
-    if error.__cause__ is not None and str(error.__cause__):
-        parts.append(str(error.__cause__).splitlines()[0][:300])
-    return ": ".join(parts)
+def _left(arrived: asyncio.Queue[_Arrived | None]) -> Iterator[Reply]:
+    while not arrived.empty():
+        found = arrived.get_nowait()
+        if found is not None:
+            yield from found.replies

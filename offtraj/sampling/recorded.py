@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from offtraj.completion import Completion, Exactness, Failure, FinishReason, Reply, Request
 from offtraj.digest import content_id, file_sha256
@@ -39,6 +40,10 @@ class RecordedEngine:
         """Changes with the files' content, not with their place."""
         digests = [file_sha256(path) for path in self._files]
         return "recorded:" + content_id(digests, self._columns.model_dump(mode="json"), self._model)
+
+    def facts(self) -> dict[str, Any]:
+        """What a run's record says of the engine."""
+        return {"mode": self.exactness}
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """Replies in the order of the recording, then failures for what it does not hold.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 
-from offtraj.completion import Completion, Reply, Request, SamplingParams
+from offtraj.completion import Completion, Reply, Request, SamplingParams, neighbours
 from offtraj.digest import content_id
 from offtraj.progress import Advance, unseen
 from offtraj.prompt import Prompt
@@ -61,13 +61,5 @@ def _missing(requests: Iterable[Request], store: Store, stored: Advance) -> Iter
         samples = tuple(number for number in request.samples if number not in present)
         stored(len(request.samples) - len(samples))
         # A request's seed counts from its first sample: only neighbours may share one.
-        for run in _runs(samples):
+        for run in neighbours(samples):
             yield replace(request, samples=run)
-
-
-def _runs(numbers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    start = 0
-    for index in range(1, len(numbers) + 1):
-        if index == len(numbers) or numbers[index] != numbers[index - 1] + 1:
-            yield numbers[start:index]
-            start = index

@@ -71,14 +71,12 @@ def vllm_command(spec: VllmSpec, reasoner: Reasoner, file: SpecFile | None = Non
 
     folder = Path() if file is None else file.path.parent
     python = _python(expanded(spec.python or "", "python"), folder)
-    context: int | str = spec.max_model_len
-    if context == "sampling":
-        context = "model" if file is None else file.spec.sampling.max_tokens
+    context = spec.max_model_len or (None if file is None else file.spec.sampling.max_tokens)
     environment = {key: expanded(value, "environment", key) for key, value in spec.environment.items()}
     return VllmCommand(python, tuple(_arguments(spec, reasoner, context)), environment, reasoner.id)
 
 
-def _arguments(spec: VllmSpec, reasoner: Reasoner, context: int | str) -> Iterator[str]:
+def _arguments(spec: VllmSpec, reasoner: Reasoner, context: int | None) -> Iterator[str]:
     assert reasoner.path is not None and reasoner.format is not None  # only recordings have none
     yield from ("--model", reasoner.path, "--served-model-name", reasoner.id)
     if not reasoner.in_folder and reasoner.revision is not None:
@@ -90,7 +88,7 @@ def _arguments(spec: VllmSpec, reasoner: Reasoner, context: int | str) -> Iterat
     yield from ("--tensor-parallel-size", str(spec.tensor_parallel))
     yield from ("--data-parallel-size", str(spec.data_parallel))
     yield from ("--dtype", spec.dtype)
-    if context != "model":
+    if context is not None:
         yield from ("--max-model-len", str(context))
     # A model's own top-k or repetition penalty must not get into the test.
     yield from ("--generation-config", "vllm", "--enable-prefix-caching", "--disable-uvicorn-access-log")

@@ -40,8 +40,7 @@ _CAUSES = (
     _cause(r"error: (unrecognized arguments|argument )", "see the engine's `options`: this vLLM does not take that"),
     _cause(
         r"max_model_len.* is greater than the derived",
-        "the sampling asks for more tokens than the model was made for: lower `sampling.max_tokens`, or give the engine "
-        "`max_model_len: model`",
+        "the sampling asks for more tokens than the model was made for: lower `sampling.max_tokens`",
     ),
     _cause(
         r"is larger than the available KV cache|No available memory for the cache blocks|out of memory|"

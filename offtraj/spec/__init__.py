@@ -6,6 +6,7 @@ from offtraj.spec.engine import (
     OpenAISpec,
     RecordedColumns,
     RecordedSpec,
+    Served,
     TransformersSpec,
     VllmSpec,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "RecordedSpec",
     "RecoverabilitySpec",
     "SamplingSpec",
+    "Served",
     "Spec",
     "SpecFile",
     "Subset",

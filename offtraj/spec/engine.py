@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from offtraj.spec.base import Frozen, Positive
 
-__all__ = ["EngineSpec", "OpenAISpec", "RecordedColumns", "RecordedSpec", "TransformersSpec", "VllmSpec"]
+__all__ = ["EngineSpec", "OpenAISpec", "RecordedColumns", "RecordedSpec", "Served", "TransformersSpec", "VllmSpec"]
 
 
 class TransformersSpec(Frozen):
@@ -22,6 +22,19 @@ class TransformersSpec(Frozen):
     """Precision of the weights; `auto` is what the model was saved in."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1` …"""
+
+
+class Served(Frozen):
+    """How a server is asked."""
+
+    concurrency: Positive | None = None
+    """Samples in flight at most. By default as many as make the server faster."""
+    timeout: Annotated[float, Field(gt=0)] = 3600.0
+    """Seconds that one request may take."""
+    max_retries: Annotated[int, Field(ge=0)] = 5
+    """How often a request that met a time-out, a cut connection, a 5xx or garbage is sent again, with back-off."""
+    patience: Annotated[float, Field(ge=0)] = 600.0
+    """Seconds that the server may refuse work (429, 503), or be away, before it is given up."""
 
 
 _KEYS = {
@@ -85,7 +98,7 @@ def _is_value(value: JsonValue) -> JsonValue:
     return value
 
 
-class VllmSpec(Frozen):
+class VllmSpec(Served):
     """A vLLM server that we start at the first request and stop at the end, whatever the end is.
 
     It serves one model, on this machine, with the model's own defaults of sampling left out.
@@ -99,9 +112,8 @@ class VllmSpec(Frozen):
     """Copies of the model."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of the weights; `auto` is what the model was saved in."""
-    max_model_len: Positive | Literal["sampling", "model"] = "sampling"
-    """Tokens of prompt and completion that it must have room for: `sampling` is what the spec's sampling asks
-    for, `model` what the model was made for."""
+    max_model_len: Positive | None = None
+    """Tokens of prompt and completion together that it has room for; by default as many as the sampling asks for."""
     options: dict[Annotated[str, AfterValidator(_is_option)], Annotated[JsonValue, AfterValidator(_is_value)]] = Field(
         default_factory=dict
     )
@@ -114,16 +126,10 @@ class VllmSpec(Frozen):
     `OFFTRAJ_VLLM_PYTHON`."""
     start_timeout: Annotated[float, Field(gt=0)] = 1800.0
     """Seconds until it must be ready; a download from the Hub counts."""
-    concurrency: Positive = 64
-    """Requests in flight at once."""
-    timeout: Annotated[float, Field(gt=0)] = 3600.0
-    """Seconds that one request may take."""
-    max_retries: Annotated[int, Field(ge=0)] = 5
-    """How often a request that met a time-out, a 429 or a 5xx is sent again, with back-off."""
 
 
-class OpenAISpec(Frozen):
-    """An OpenAI-compatible server that takes token ids on `/v1/completions` (vLLM, SGLang)."""
+class OpenAISpec(Served):
+    """An OpenAI-compatible server: vLLM, SGLang, llama.cpp, a router."""
 
     kind: Literal["openai"]
     """The engine's kind."""
@@ -131,12 +137,9 @@ class OpenAISpec(Frozen):
     """Such as `http://127.0.0.1:8000/v1`; `${NAME}` is read from the environment."""
     api_key_env: str | None = None
     """Environment variable that holds the key. The key itself never stands in a spec."""
-    concurrency: Positive = 64
-    """Requests in flight at once."""
-    timeout: Annotated[float, Field(gt=0)] = 3600.0
-    """Seconds that one request may take."""
-    max_retries: Annotated[int, Field(ge=0)] = 5
-    """How often a request that met a time-out, a 429 or a 5xx is sent again, with back-off."""
+    prompts: Literal["ids", "text", "chat", "auto"] = "ids"
+    """How prompts are sent: as token `ids`, which alone is exact; as `text`, which the server tokenises; as a
+    prefilled `chat` turn, which it renders. `auto` takes the first of these that the server accepts."""
 
 
 class RecordedColumns(Frozen):

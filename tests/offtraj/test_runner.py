@@ -14,6 +14,7 @@ from offtraj.errors import EngineError, UsageError
 from offtraj.outcome import Outcome
 from offtraj.reasoner import Reasoner, reasoner_at
 from offtraj.runner import Runner
+from offtraj.sampling.endpoint import Endpoint, open_endpoint
 from offtraj.sampling.openai import OpenAIEngine
 from offtraj.sampling.recorded import RecordedEngine
 from offtraj.spec import OpenAISpec, RecordedColumns
@@ -136,7 +137,7 @@ async def test_the_model_sees_template_delimiter_and_prefix(
     rows = [make_row(n) for n in range(5)]
     async with serving(lambda ids, index: f"</think>\\boxed{{{len(ids)}}}") as server:
         spec = OpenAISpec(kind="openai", base_url=server.base_url)
-        engine = OpenAIEngine(reasoner, spec, base_url=server.base_url)
+        engine = OpenAIEngine(reasoner, open_endpoint(spec, server.base_url))
         outcomes = await score(make_runner(reasoner, engine, store, verifier), rows)
         again = await score(make_runner(reasoner, engine, store, verifier), rows)
         await engine.close()
@@ -156,7 +157,7 @@ async def test_a_prompt_that_is_not_the_published_one_ends_the_run(
 ) -> None:
     row = make_row(0, model_revision=reasoner.revision, prompt_sha256="0" * 64)
     async with serving(lambda ids, index: "x") as server:
-        engine = OpenAIEngine(reasoner, OpenAISpec(kind="openai", base_url=server.base_url), base_url=server.base_url)
+        engine = OpenAIEngine(reasoner, Endpoint(server.base_url))
         with pytest.raises(EngineError, match="published was 0000"):
             await score(make_runner(reasoner, engine, store, verifier), [row])
         await engine.close()
@@ -169,7 +170,7 @@ async def test_failures_are_unscored_and_asked_for_again(
     rows = [make_row(n) for n in range(4)]
     async with serving(lambda ids, index: r"</think>\boxed{1}", faults=["", 400, "", ""]) as server:
         spec = OpenAISpec(kind="openai", base_url=server.base_url, concurrency=1)
-        engine = OpenAIEngine(reasoner, spec, base_url=server.base_url)
+        engine = OpenAIEngine(reasoner, open_endpoint(spec, server.base_url))
         first = await score(make_runner(reasoner, engine, store, verifier), rows)
         second = await score(make_runner(reasoner, engine, store, verifier), rows)
         await engine.close()

@@ -106,4 +106,4 @@ def _corpus() -> Iterator[str]:
 if __name__ == "__main__":
     import sys
 
-    make_model(Path(sys.argv[1]), "r1", context=16384)
+    make_model(Path(sys.argv[1]), "r1", context=32768)

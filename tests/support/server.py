@@ -27,13 +27,15 @@ class CompletionServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     most_at_once: int = 0
     faults: list[int | str] = field(default_factory=list)
-    """For the next requests: a status, `hang`, `garbage`, `other-ids`, `few-choices`, `odd-reason` or ``."""
+    """For the next requests: a status, or a name that is found below."""
+    context: int | None = None
     waiting: int = 0
 
     async def models(self, _: web.Request) -> web.Response:
-        return web.json_response(
-            {"object": "list", "data": [{"id": self.model, "object": "model", "created": 0, "owned_by": "x"}]}
-        )
+        listed = {"id": self.model, "object": "model", "created": 0, "owned_by": "x"}
+        if self.context is not None:
+            listed["max_model_len"] = self.context
+        return web.json_response({"object": "list", "data": [listed]})
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -59,6 +61,8 @@ class CompletionServer:
             assert request.transport is not None
             request.transport.abort()
             return response
+        if fault == "no-n" and body.get("n", 1) > 1:
+            return web.json_response({"error": {"message": "this server supports only n = 1"}}, status=400)
         if fault == "hang":
             await asyncio.sleep(60)
         if fault == "no-choices":
@@ -70,7 +74,7 @@ class CompletionServer:
             {
                 "index": index,
                 "text": self.answer(body["prompt"], index),
-                "finish_reason": "abort" if fault == "odd-reason" else "stop",
+                "finish_reason": {"odd-reason": "abort", "filtered": "content_filter"}.get(str(fault), "stop"),
                 "logprobs": None,
                 "prompt_token_ids": seen,
                 "token_ids": [1, 2, 3],

@@ -67,7 +67,7 @@ async def test_strong_members_solve_most_questions(name: str, least: int) -> Non
     reasoner = reasoner_at(str(QUICKSTART / "models" / name))
     assert reasoner.format is not None
     rows = [json.loads(line) for line in (QUICKSTART / "questions.jsonl").read_text().splitlines()[:20]]
-    engine = open_engine(TransformersSpec(kind="transformers", batch=20, dtype="float32"), reasoner)
+    engine = await open_engine(TransformersSpec(kind="transformers", batch=20, dtype="float32"), reasoner)
     greedy = SamplingParams(0.0, 1.0, 512, 0)
     requests = [Request(row["id"], row["id"], reasoner.format.solo(row["question"]), (0,), greedy) for row in rows]
     answers = {row["id"]: row["answer"] for row in rows}

@@ -115,13 +115,15 @@ async def test_a_prompt_that_takes_the_whole_budget_is_truncated(reasoner: Reaso
     assert [(c.text, c.finish_reason, c.tokens) for c in found.values()] == [("", "length", 0)]
 
 
-async def test_the_models_own_context_is_a_limit_too(reasoner: Reasoner) -> None:
+async def test_a_context_that_is_too_short_is_refused_or_where_asked_for_the_limit(reasoner: Reasoner) -> None:
     long = make_request(reasoner, "Hm. " * 1005, max_tokens=100_000)
     assert long.prompt is not None
+    with pytest.raises(EngineError, match=r"holds 2048 tokens .* `sampling.max_tokens` is 100000: lower max_tokens"):
+        await generate(LocalEngine(reasoner, batch=2), [long])
     assert 2000 < len(long.prompt.ids) < 2048
-    found = await generate(LocalEngine(reasoner, batch=1), [long])
-    assert found[long.subject, 0].tokens is not None
-    assert found[long.subject, 0].tokens <= 2048 - len(long.prompt.ids)
+    (found,) = (await generate(LocalEngine(reasoner, batch=1, clip=True), [long])).values()
+    assert found.tokens is not None
+    assert found.tokens <= 2048 - len(long.prompt.ids)
 
 
 async def test_special_tokens_stay_in_the_text(reasoner: Reasoner) -> None:

@@ -10,6 +10,7 @@ from support.server import serving
 from offtraj.completion import Completion, Failure, Reply, Request, SamplingParams
 from offtraj.errors import EngineError
 from offtraj.reasoner import Reasoner, reasoner_at
+from offtraj.sampling.endpoint import open_endpoint
 from offtraj.sampling.openai import OpenAIEngine
 from offtraj.spec import OpenAISpec
 
@@ -34,7 +35,7 @@ def make_engine(reasoner: Reasoner, base_url: str, **fields: object) -> OpenAIEn
     spec = OpenAISpec.model_validate(
         {"kind": "openai", "base_url": base_url, "timeout": 30.0, "max_retries": 2, "concurrency": 8, **fields}
     )
-    return OpenAIEngine(reasoner, spec, base_url=base_url)
+    return OpenAIEngine(reasoner, open_endpoint(spec, base_url))
 
 
 async def ask(engine: OpenAIEngine, requests: list[Request]) -> list[Reply]:
@@ -82,11 +83,13 @@ async def test_what_may_succeed_is_tried_again(reasoner: Reasoner, fault: int | 
     ("faults", "message"),
     [
         ([500, 500, 500], "fault 500"),
-        (["hang", "hang", "hang"], "APITimeoutError: Request timed out."),
+        (["hang", "hang", "hang"], "no answer within 1 s"),
         (["cut", "cut", "cut"], "APIConnectionError"),
         ([400], "fault 400"),
-        (["few-choices"], "1 choices for 2 asked"),
-        (["odd-reason"], "finish reason 'abort'"),
+        (["garbage", "garbage", "garbage"], "malformed answer"),
+        (["no-choices", "no-choices", "no-choices"], "malformed answer: no choices"),
+        (["odd-reason", "odd-reason", "odd-reason"], "finish reason 'abort'"),
+        (["filtered"], "finish reason 'content_filter'"),
     ],
 )
 async def test_what_does_not_succeed_is_a_failure_and_never_an_answer(
@@ -103,10 +106,21 @@ async def test_what_does_not_succeed_is_a_failure_and_never_an_answer(
     assert all(isinstance(reply.result, Completion) for reply in again)
 
 
-async def test_a_prompt_that_cannot_succeed_is_not_tried_again(reasoner: Reasoner) -> None:
+@pytest.mark.parametrize("samples", [1, 4])
+async def test_a_prompt_that_cannot_succeed_is_not_tried_again(reasoner: Reasoner, samples: int) -> None:
     async with serving(echo, faults=[400]) as server:
-        await ask(make_engine(reasoner, server.base_url), [make_request(reasoner)])
+        replies = await ask(make_engine(reasoner, server.base_url), [make_request(reasoner, samples=samples)])
+    assert {type(reply.result) for reply in replies} == {Failure}
     assert len(server.requests) == 1
+
+
+async def test_a_context_that_is_too_short_is_said_before_anything_is_asked(reasoner: Reasoner) -> None:
+    async with serving(echo, context=256) as server:
+        with pytest.raises(
+            EngineError, match=r"holds 256 tokens .* `sampling.max_tokens` is 512: .*--max-model-len 512"
+        ):
+            await ask(make_engine(reasoner, server.base_url), [make_request(reasoner)])
+    assert server.requests == []
 
 
 async def test_a_server_that_saw_another_prompt_ends_the_run(reasoner: Reasoner) -> None:
@@ -128,11 +142,18 @@ async def test_a_server_that_is_not_there_is_said(reasoner: Reasoner) -> None:
         await ask(make_engine(reasoner, "http://127.0.0.1:9/v1", max_retries=0), [make_request(reasoner)])
 
 
-async def test_a_server_that_goes_away_ends_the_run(reasoner: Reasoner) -> None:
-    engine = make_engine(reasoner, "http://127.0.0.1:9/v1", max_retries=0)
-    engine._served = "tiny"  # as if it had answered before
-    with pytest.raises(EngineError, match="the server is gone"):
-        await ask(engine, [make_request(reasoner)])
+async def test_a_server_that_goes_away_ends_the_run_and_what_arrived_is_there(reasoner: Reasoner) -> None:
+    engine = make_engine(reasoner, "http://127.0.0.1:9/v1", concurrency=1, patience=0.5)
+    replies = []
+    async with serving(echo) as server:
+        engine = make_engine(reasoner, server.base_url, concurrency=1, patience=0.5)
+        arriving = engine.replies(make_request(reasoner, n) for n in range(3))
+        replies.append(await anext(arriving))
+    with pytest.raises(EngineError, match="the server is gone, for 0.5 s by now"):
+        async for reply in arriving:
+            replies.append(reply)  # noqa: PERF401
+    await engine.close()
+    assert replies and all(isinstance(reply.result, Completion) for reply in replies)
 
 
 async def test_a_wrong_key_ends_the_run_and_is_not_shown(reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,11 +171,28 @@ def test_a_missing_key_is_said(reasoner: Reasoner, monkeypatch: pytest.MonkeyPat
         make_engine(reasoner, "http://127.0.0.1:9/v1", api_key_env="MY_KEY")
 
 
-@pytest.mark.parametrize("fault", ["garbage", "no-choices"])
-async def test_garbage_is_a_failure(reasoner: Reasoner, fault: str) -> None:
-    async with serving(echo, faults=[fault]) as server:
-        replies = await ask(make_engine(reasoner, server.base_url, concurrency=1), [make_request(reasoner)])
-    assert [type(reply.result) for reply in replies] == [Failure]
+async def test_fewer_choices_than_asked_are_kept_and_the_rest_asked_for(reasoner: Reasoner) -> None:
+    request = make_request(reasoner, samples=4)
+    async with serving(echo, faults=["few-choices"]) as server:
+        replies = await ask(make_engine(reasoner, server.base_url), [request])
+    assert [reply.sample for reply in replies] == [0, 1, 2, 3]
+    assert all(isinstance(reply.result, Completion) for reply in replies)
+    assert [(sent.get("n", 1), sent["seed"] - request.seed) for sent in server.requests] == [(4, 0), (3, 1)]
+
+
+async def test_a_server_that_gives_one_choice_at_a_time_is_asked_for_one(reasoner: Reasoner) -> None:
+    requests = [make_request(reasoner, n, samples=3) for n in range(6)]
+    async with serving(echo, faults=["few-choices"] * 100) as server:
+        replies = await ask(make_engine(reasoner, server.base_url, concurrency=1), requests)
+    assert sum(isinstance(reply.result, Completion) for reply in replies) == 18
+    assert [sent.get("n", 1) for sent in server.requests][4:] == [1] * (len(server.requests) - 4)
+
+
+async def test_a_server_that_refuses_n_is_asked_for_one(reasoner: Reasoner) -> None:
+    async with serving(echo, faults=["no-n"]) as server:
+        replies = await ask(make_engine(reasoner, server.base_url), [make_request(reasoner, samples=3)])
+    assert all(isinstance(reply.result, Completion) for reply in replies)
+    assert [sent.get("n", 1) for sent in server.requests] == [3, 1, 1, 1]
 
 
 async def test_a_spent_budget_is_truncated_without_asking(reasoner: Reasoner) -> None:

@@ -95,8 +95,9 @@ async def test_a_judge_that_fails_for_a_moment_is_asked_again(store: Store, faul
 
 @pytest.mark.parametrize("fault", [400, "garbage", "no-choices"])
 async def test_a_judge_that_fails_for_good_leaves_the_answer_unscored(store: Store, fault: int | str) -> None:
-    async with judging(same, faults=[fault]) as server, asking(server, store) as judge:
+    async with judging(same, faults=[fault] * 3) as server, asking(server, store) as judge:
         label, reason = await judge.rule("q", "5", "6")
+        server.faults.clear()
         assert (label, reason.partition(":")[0]) == (None, "judge_failed")
         assert await judge.rule("q", "5", "6") == NO  # nothing of the failure was kept
 
@@ -105,7 +106,7 @@ async def test_a_slow_judge_is_waited_for_no_longer_than_its_time_out(store: Sto
     async with judging(same, faults=["slow"] * 3) as server, asking(server, store, timeout=0.3) as judge:
         label, reason = await judge.rule("q", "5", "6")
         assert label is None
-        assert "judge_failed: APITimeoutError" in reason
+        assert "judge_failed: no answer within 0.3 s" in reason
 
 
 async def test_a_judge_that_is_down_is_given_up(store: Store) -> None:
@@ -121,7 +122,7 @@ async def test_a_judge_that_is_down_is_given_up(store: Store) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_a_judge_that_refuses_ends_the_run(store: Store, status: int) -> None:
     async with judging(same, faults=[status]) as server, asking(server, store) as judge:
-        with pytest.raises(EngineError, match=r"the judge 'j' cannot be asked: \w+: Error code: \d+"):
+        with pytest.raises(EngineError, match=rf"the judge 'j' cannot be asked: {status}: no"):
             await judge.rule("q", "5", "6")
 
 
