@@ -28,6 +28,7 @@ _LOOK = 0.25  # seconds between looks at a server that starts
 _TELL = 1.0  # seconds between words about it
 _PROBE = 10.0  # seconds that a server may take to say that it is there
 _DUMB = 60.0  # seconds after which one that does not say so is dead
+_WATCH = 30.0  # seconds between looks at a server that serves
 _BRIEF = 300.0  # seconds of serving that are too few to be worth another start
 _MOST_BRIEF = 3  # of those in a row
 
@@ -55,6 +56,7 @@ class VllmServer:
         self._folder: Path | None = None
         self._log: VllmLog | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._since: float | None = None
         """When it became ready, on the monotonic clock."""
         self._brief = 0
@@ -132,6 +134,7 @@ class VllmServer:
             )
         try:
             await self._wait_until_ready()
+            self._watching = asyncio.create_task(self._watch(self._keeper))
         except BaseException:
             await self._end()
             raise
@@ -192,6 +195,14 @@ class VllmServer:
             await asyncio.sleep(_LOOK)
         return False
 
+    async def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """End a server that says nothing any more, so that whoever waits for it has it started again."""
+        while process.poll() is None:
+            await asyncio.sleep(_WATCH)
+            if not await self._is_well():
+                assert process.stdin is not None
+                process.stdin.close()
+
     def _note_death(self) -> None:
         served = 0.0 if self._since is None else time.monotonic() - self._since
         self._brief = self._brief + 1 if served < _BRIEF else 0
@@ -206,6 +217,9 @@ class VllmServer:
         process = self._keeper
         if process is None:
             return
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         assert process.stdin is not None
         process.stdin.close()
         patience = time.monotonic() + _GRACE + keeper.MERCILESS + 5

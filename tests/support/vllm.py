@@ -105,3 +105,9 @@ def vllm_python() -> Path | None:
         return None
     probe = [path, "-P", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"]
     return path if subprocess.run(probe, check=False, capture_output=True).returncode == 0 else None
+
+
+ENGINE = """{kind: vllm, python: PYTHON, dtype: float32,
+    options: {enable-chunked-prefill: false, enforce-eager: true},
+    environment: {VLLM_CPU_KVCACHE_SPACE: "1", HF_HUB_OFFLINE: "1"}}"""
+"""How a spec declares the real one: seeds and chunked prefill do not go together on a CPU; eager starts soonest."""

@@ -195,6 +195,26 @@ async def test_a_server_that_dies_is_started_again_at_the_same_address(
         await server.close()
 
 
+async def test_one_that_says_nothing_any_more_is_ended_so_that_its_requests_fail(
+    fake: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm, "_PROBE", 0.5)
+    monkeypatch.setattr(vllm, "_DUMB", 1.0)
+    monkeypatch.setattr(vllm, "_WATCH", 0.5)
+    server = make_server(fake)
+    try:
+        await server.start()
+        (first,) = fake.started()
+        await asyncio.sleep(1)
+        assert alive([first])
+        os.kill(first, signal.SIGSTOP)
+        assert await asyncio.to_thread(gone, [first])
+        await server.revive()
+        assert len(fake.started()) == 2
+    finally:
+        await server.close()
+
+
 async def test_one_that_dies_again_and_again_is_given_up(fake: FakeVllm) -> None:
     server = make_server(fake)
     try:
