@@ -101,7 +101,7 @@ def offtraj(folder: Path, *arguments: object, **environment: str) -> Iterator[su
     process = subprocess.Popen(
         [sys.executable, "-m", "offtraj", *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "TMPDIR": str(folder), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from offtraj.sampling.vllm_command import VllmCommand
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
     monkeypatch.setattr(vllm, "_GRACE", 1.0)  # for those who do not end when they are told to
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return FakeVllm(tmp_path / "fake")
 
 
@@ -142,7 +144,7 @@ def test_it_does_not_outlive_us(fake: FakeVllm, moment: str, end: str, ways: tup
     environment = fake.environment("family", *ways, *(("takes 60",) if moment == "starting" else ()))
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, fake.python, end],
-        env={**os.environ, **environment},
+        env={**os.environ, "TMPDIR": tempfile.gettempdir(), **environment},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
