@@ -142,12 +142,13 @@ class VllmServer:
             self._stage.wait("")
 
     async def _wait_until_ready(self) -> None:
-        assert self._keeper is not None and self._log is not None
+        process = self._keeper
+        assert process is not None and self._log is not None
         started, told = time.monotonic(), 0.0
         while not await self._serves():
             waited = time.monotonic() - started
-            if self._keeper.poll() is not None:
-                raise self._failed(f"ended with status {self._keeper.returncode} before it was ready")
+            if process.poll() is not None:
+                raise self._failed(f"ended with status {process.returncode} before it was ready")
             if waited > self._start_timeout:
                 raise self._failed(
                     f"was not ready after {waited:.0f} s", "a longer `start_timeout` waits longer, if that is all"
@@ -187,9 +188,10 @@ class VllmServer:
 
     async def _is_well(self) -> bool:
         """Whether it still serves; one that runs has some time to say so."""
-        assert self._keeper is not None
+        process = self._keeper
+        assert process is not None
         started = time.monotonic()
-        while self._keeper.poll() is None and time.monotonic() - started < _DUMB:
+        while process.poll() is None and time.monotonic() - started < _DUMB:
             if await self._serves():
                 return True
             await asyncio.sleep(_LOOK)
@@ -217,11 +219,11 @@ class VllmServer:
         process = self._keeper
         if process is None:
             return
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
         assert process.stdin is not None
         process.stdin.close()
+        if self._watching is not None and not self._watching.done():
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         patience = time.monotonic() + _GRACE + keeper.MERCILESS + 5
         while process.poll() is None:
             await asyncio.sleep(_LOOK / 5)
