@@ -169,7 +169,7 @@ async def score(
         OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
     file, reasoner = sets.data.spec, contender.reasoner
-    engine = await open_engine(contender.engine, reasoner, file=file, model=contender.declared)
+    engine = await open_engine(contender.engine, reasoner, file=file, model=contender.declared, stage=stage)
     verifier, judge = RuleVerifier(), open_judge(judge_at, store)
     grader = Grader(verifier, store, judge, make_audit(judge_at, file.spec.seed))
     info = _info(sets, contender, engine) | grading_info(grader, judge_at)
