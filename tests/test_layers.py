@@ -21,7 +21,7 @@ LAYERS = [
     {"errors", "digest", "packaged", "progress", "tasks"},
     {"records", "atomic"},
     {"spec"},
-    {"trajectory", "question", "sentences", "tokens", "plan"},
+    {"trajectory", "question", "sentences", "tokens", "encoding", "plan"},
     {"cut", "prompt", "steered_set"},
     {"completion", "reasoner"},
     {"store"},
