@@ -33,7 +33,7 @@ LAYERS = [
     {"solo_score", "comparison"},
     {"runner", "dataset", "run_folder"},
     {"scored", "scoring", "checking", "eval_results", "paper"},
-    {"regrading"},
+    {"regrading", "doctor"},
     {"table", "score_table", "room_table", "export", "pocket", "page"},
     {"cli"},
     {"__main__"},
