@@ -243,6 +243,14 @@ def test_a_run_sees_exactly_what_it_is_given_and_the_next_starts_nothing(
     assert all(outcome["completion"] for outcome in outcomes)
 
 
+def test_the_doctor_looks_at_a_server_of_ours_and_finds_it_exact(folder: Path) -> None:
+    with offtraj(folder, "doctor", "vllm.yaml", "--model", "leaky") as examining:
+        found, text = examining.communicate(timeout=300)
+        assert examining.returncode == 0, found + text
+    assert "leaky with gpu: exact" in found
+    assert "starting vLLM for 'leaky'" in text
+
+
 @pytest.mark.parametrize("moment", ["starting", "serving"])
 def test_nothing_is_left_when_we_are_killed(folder: Path, moment: str) -> None:
     workspace = f"killed-{moment}"

@@ -88,19 +88,8 @@ async def open_engine(
                 await endpoint.close()
                 raise
         case VllmSpec():
-            from offtraj.sampling.endpoint import Endpoint
             from offtraj.sampling.openai import OpenAIEngine
-            from offtraj.sampling.vllm import VllmServer
-            from offtraj.sampling.vllm_command import vllm_command
+            from offtraj.sampling.vllm import open_server
 
-            server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, stage=stage)
-            endpoint = Endpoint(
-                server.base_url,
-                key=server.key,
-                timeout=spec.timeout,
-                max_retries=spec.max_retries,
-                patience=spec.patience,
-                most=spec.concurrency,
-                revive=server.revive,
-            )
+            server, endpoint = open_server(spec, reasoner, file, stage)
             return OpenAIEngine(reasoner, endpoint, start=server.start, stop=server.close)

@@ -17,11 +17,14 @@ from pathlib import Path
 
 from offtraj.errors import EngineError
 from offtraj.progress import Stage, quiet
+from offtraj.reasoner import Reasoner
 from offtraj.sampling import keeper
-from offtraj.sampling.vllm_command import VllmCommand
+from offtraj.sampling.endpoint import Endpoint
+from offtraj.sampling.vllm_command import VllmCommand, vllm_command
 from offtraj.sampling.vllm_log import VllmLog
+from offtraj.spec import SpecFile, VllmSpec
 
-__all__ = ["VllmServer"]
+__all__ = ["VllmServer", "open_server"]
 
 _GRACE = 10.0  # seconds that the server and what it has started have to end by themselves
 _LOOK = 0.25  # seconds between looks at a server that starts
@@ -230,3 +233,26 @@ class VllmServer:
             if time.monotonic() > patience:
                 process.kill()
         self._keeper = self._since = None
+
+
+def open_server(
+    spec: VllmSpec, reasoner: Reasoner, file: SpecFile | None = None, stage: Stage = quiet
+) -> tuple[VllmServer, Endpoint]:
+    """The server that a spec declares for a model, and how it is asked; nothing is started yet.
+
+    Raises:
+        SpecError: for a variable that is not set.
+        EngineError: for an interpreter that is not there.
+        MissingExtraError: where no vLLM is to be found.
+    """
+    server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, stage=stage)
+    endpoint = Endpoint(
+        server.base_url,
+        key=server.key,
+        timeout=spec.timeout,
+        max_retries=spec.max_retries,
+        patience=spec.patience,
+        most=spec.concurrency,
+        revive=server.revive,
+    )
+    return server, endpoint
