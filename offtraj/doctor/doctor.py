@@ -12,23 +12,27 @@ from offtraj.doctor.prefill import examine_prefill
 from offtraj.doctor.recording import examine_recording
 from offtraj.doctor.served import examine_served
 from offtraj.doctor.template import examine_template, found_delimiters
-from offtraj.errors import UsageError
+from offtraj.errors import EngineError, UsageError
+from offtraj.progress import Stage, quiet
 from offtraj.reasoner import Reasoner, load_reasoner, stated_delimiters
-from offtraj.sampling.endpoint import open_endpoint
+from offtraj.sampling.endpoint import Endpoint, open_endpoint
+from offtraj.sampling.vllm import VllmServer
+from offtraj.sampling.vllm_command import vllm_command
 from offtraj.scoring import chosen_engine
-from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
 from offtraj.trajectory import NONE
 
 __all__ = ["examine"]
 
 
-async def examine(file: SpecFile, model: str, engine: str | None = None) -> Diagnosis:
+async def examine(file: SpecFile, model: str, engine: str | None = None, *, stage: Stage = quiet) -> Diagnosis:
     """Find out whether runs of a model would be exact, and why not.
 
     Args:
         file: The spec.
         model: Id of one of its models or guides.
         engine: A name of the spec, `transformers`, or an endpoint's URL; the model's own by default.
+        stage: Is told of progress.
 
     Raises:
         UsageError: for a model or an engine that the spec does not know, or a recorded model with another engine.
@@ -46,10 +50,10 @@ async def examine(file: SpecFile, model: str, engine: str | None = None) -> Diag
         return Diagnosis(model, name, (examine_recording(file, declared, spec, name),))
     if declared.path is None:
         raise UsageError(f"--engine {name!r}: {model!r} has no weights (`path`) that it could run: give a folder")
-    return Diagnosis(model, name, tuple([one async for one in _findings(file, declared, spec)]))
+    return Diagnosis(model, name, tuple([one async for one in _findings(file, declared, spec, stage)]))
 
 
-async def _findings(file: SpecFile, declared: ModelSpec, spec: EngineSpec) -> AsyncIterator[Finding]:
+async def _findings(file: SpecFile, declared: ModelSpec, spec: EngineSpec, stage: Stage) -> AsyncIterator[Finding]:
     stated = stated_delimiters(declared)
     reasoner = load_reasoner(file, declared, delimiters=stated or NONE, sampled=True)
     chat = reasoner.format
@@ -66,12 +70,12 @@ async def _findings(file: SpecFile, declared: ModelSpec, spec: EngineSpec) -> As
     ours = not isinstance(spec, OpenAISpec)
     for finding in files.examine(file.spec.sampling.max_tokens, ours=ours):
         yield finding
-    async for finding in _engine_findings(file, reasoner, files, spec):
+    async for finding in _engine_findings(file, reasoner, files, spec, stage):
         yield finding
 
 
 async def _engine_findings(
-    file: SpecFile, reasoner: Reasoner, files: ModelFiles, spec: EngineSpec
+    file: SpecFile, reasoner: Reasoner, files: ModelFiles, spec: EngineSpec, stage: Stage
 ) -> AsyncIterator[Finding]:
     sampling = file.spec.sampling
     match spec:
@@ -87,9 +91,18 @@ async def _engine_findings(
                     yield finding
             finally:
                 await endpoint.close()
-        case _:
-            remedy = "start the server yourself, and give --engine URL"
-            yield Finding("engine", "unsupported", f"kind {spec.kind!r} is not opened here", remedy)
+        case VllmSpec():
+            server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, stage=stage)
+            endpoint = Endpoint(server.base_url, key=server.key, timeout=spec.timeout, max_retries=spec.max_retries)
+            try:
+                await server.start()
+                async for finding in examine_served(endpoint, reasoner, files, sampling, "ids", forces=_forces(file)):
+                    yield finding
+            except EngineError as error:
+                yield Finding("server", "unsupported", str(error))
+            finally:
+                await endpoint.close()
+                await server.close()
 
 
 def _forces(file: SpecFile) -> bool:
