@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from offtraj.errors import DataError, OutputError, UsageError
 from offtraj.run_folder import RunFolder
 from offtraj.scores import Cell
+from offtraj.tally import Tally
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry
@@ -41,7 +42,8 @@ def eval_results(run: RunFolder) -> list[EvalResultEntry]:
     if run.info["data"].get("limit") is not None:
         limit = run.info["data"]["limit"]
         raise UsageError(f"{run.path}: is of {limit} rows of each set only, which is no result: run without --limit")
-    entries = [_entry(run, cell, str(repo), revision) for cell in _scalars(run)]
+    tally = run.tally()
+    entries = [_entry(run, cell, tally, str(repo), revision) for cell in _scalars(run)]
     if not entries:
         raise UsageError(f"{run.path}: has no score for the variant {_VARIANT!r} on the subset {_SUBSET!r}")
     return entries
@@ -91,7 +93,7 @@ def _scalars(run: RunFolder) -> Iterator[Cell]:
             yield cell
 
 
-def _entry(run: RunFolder, cell: Cell, repo: str, revision: str | None) -> EvalResultEntry:
+def _entry(run: RunFolder, cell: Cell, tally: Tally, repo: str, revision: str | None) -> EvalResultEntry:
     from huggingface_hub import EvalResultEntry, constants
 
     data = run.info["data"]
@@ -104,17 +106,21 @@ def _entry(run: RunFolder, cell: Cell, repo: str, revision: str | None) -> EvalR
         date=run.info.get("timing", {}).get("finished") or datetime.now(UTC).date().isoformat(),
         source_url=f"{constants.ENDPOINT}/datasets/{repo}" + (f"/tree/{revision}" if revision else ""),
         source_name=f"offtraj {run.info['offtraj']}",
-        notes="; ".join(_notes(run.info, cell)),
+        notes="; ".join(_notes(run.info, cell, tally)),
     )
 
 
-def _notes(info: Any, cell: Cell) -> Iterator[str]:
+def _notes(info: Any, cell: Cell, tally: Tally) -> Iterator[str]:
     places = "positions" if cell.test == "recoverability" else "ratios"
     yield f"share of right answers, mean over {places}, {cell.variant} variant, {cell.subset} subset"
     yield f"n = {cell.n} on {cell.questions} questions"
     if cell.interval is not None:
         yield f"95 % interval {cell.interval.low:.4f} to {cell.interval.high:.4f}, clustered by question"
     yield f"{cell.unscored} unscored, {cell.truncated} truncated, {cell.no_answer} without an answer"
+    if cell.room.cut_off:
+        yield f"{cell.room.cut_off} of {cell.room.completions} completions ran out of tokens"
+    if tally.mark:
+        yield tally.sent
     judge = info.get("judge")
     yield f"graded by {info.get('verifier', 'the rule')}" + (f" and {judge['judge']['model']}" if judge else "")
     if info["data"].get("revision") is None:

@@ -30,6 +30,10 @@ def scores_json(runs: Sequence[ScoredRun]) -> str:
             "run": str(one.run.path),
             "model": one.run.model,
             "data": one.run.info.get("data"),
+            "exactness": one.tally.exactness,
+            "max_tokens": one.tally.max_tokens,
+            "room": asdict(one.tally.room),
+            "unscored": [asdict(unscored) for unscored in one.tally.unscored],
             "solo": None if one.solo is None else asdict(one.solo),
             "scores": [asdict(cell) for cell in one.cells],
             "strata": [asdict(cell) for cell in one.strata],
@@ -108,8 +112,9 @@ def _lines(one: ScoredRun) -> Iterable[Mapping[str, _Value]]:
             "score_share": one.solo.score,
             **_bounds("", one.solo.interval),
         }
+    sent = " ".join(f"{mode}:{n}" for mode, n in one.tally.exactness.items())
     for cell in (*one.cells, *one.strata):
-        yield {**begin, **_cell(cell)}
+        yield {**begin, **_cell(cell), "run_exactness": sent}
 
 
 def _cell(cell: Cell) -> dict[str, _Value]:
@@ -135,6 +140,13 @@ def _cell(cell: Cell) -> dict[str, _Value]:
         "revealed_outcomes": cell.revealed,
         "by_rule_outcomes": cell.by_rule,
         "judged_outcomes": cell.judged,
+        "completions": cell.room.completions,
+        "cut_off_completions": cell.room.cut_off,
+        "cut_early_completions": cell.room.cut_early,
+        "mean_tokens": cell.room.mean_tokens,
+        "median_tokens": cell.room.median_tokens,
+        "mean_prefix_share": cell.room.mean_prefix_share,
+        "max_prefix_share": cell.room.max_prefix_share,
     }
 
 
@@ -166,7 +178,8 @@ _COLUMNS = (
     "n_outcomes", "n_questions", "score_share", "low_share", "high_share",
     "net_n_outcomes", "net_score_share", "net_low_share", "net_high_share",
     "truncated_outcomes", "no_answer_outcomes", "unscored_outcomes", "revealed_outcomes", "by_rule_outcomes",
-    "judged_outcomes",
+    "judged_outcomes", "completions", "cut_off_completions", "cut_early_completions", "mean_tokens", "median_tokens",
+    "mean_prefix_share", "max_prefix_share", "run_exactness",
 )  # fmt: skip
 
 
@@ -195,8 +208,13 @@ def _latex_overview(runs: Sequence[ScoredRun]) -> str:
         cells = [run.whole(test=test, subset=subset) for test, subset in columns]
         scores = [(None, None) if cell is None else (cell.score, cell.interval) for cell in cells]
         alone = (None, None) if run.solo is None else (run.solo.score, run.solo.interval)
-        body.append([run.name, *(percent(*score) for score in (alone, *scores))])
-    caption = "Average over positions or ratios, in percent, with 95 % intervals clustered by question."
+        body.append([run.marked, *(percent(*score) for score in (alone, *scores))])
+    caption = " ".join(
+        [
+            "Average over positions or ratios, in percent, with 95 % intervals clustered by question.",
+            *(f"{run.name}: {run.tally.sent}." for run in runs if run.tally.mark),
+        ]
+    )
     return _latex(caption, "lrrrrr", head, body)
 
 
@@ -212,7 +230,7 @@ def _latex_places(runs: Sequence[ScoredRun], test: TestName, by: str) -> str | N
     headers = ["Model", "Variant", "Subset", *(f"{place:.0%}" for place in places), "Average"]
     body = [
         [
-            runs[int(number)].name,
+            runs[int(number)].marked,
             variant,
             subset,
             *(percent(row[place].score) if place in row else "–" for place in places),

@@ -16,12 +16,20 @@ from offtraj.verify import Asked, DecidedBy, Verdict, VerdictName
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
+__all__ = ["NOT_SAMPLED", "UNFIT", "Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
 
 
 _TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
 """What is long, and not read for scores."""
 
+
+_LATER: dict[str, str | None] = {"answer": "", "unit": None, "tolerance": None, "max_tokens": None}
+"""Columns that earlier versions did not write, and what is read in their place."""
+
+NOT_SAMPLED = "not_sampled"
+"""What the reason of an outcome begins with that has no completion."""
+UNFIT = f"{NOT_SAMPLED}: the prefix holds"
+"""What it begins with where asking again would change nothing."""
 
 _BATCH = 32  # outcomes with their texts, of which one may have a hundred thousand characters
 
@@ -62,10 +70,22 @@ class Outcome:
     """Tokens of the whole prompt, prefix included."""
     tokens: int | None
     """Tokens of the completion."""
+    max_tokens: int | None
+    """The spec's limit on tokens of prompt and completion together; none for recordings, and where it is not known."""
     exactness: Exactness
     verdict: VerdictName
     decided_by: DecidedBy | None
     reason: str
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether there is a completion; also known where texts were not read."""
+        return not self.reason.startswith(NOT_SAMPLED)
+
+    @property
+    def prefix_share(self) -> float | None:
+        """What the prefix takes of the limit, as a share; over 1 for a prefix that is longer."""
+        return None if self.prefix_tokens is None or not self.max_tokens else self.prefix_tokens / self.max_tokens
 
 
 def outcome_of(
@@ -76,6 +96,7 @@ def outcome_of(
     *,
     exactness: Exactness,
     prefix_tokens: int | None,
+    max_tokens: int | None = None,
     asked: Asked | None = None,
 ) -> Outcome:
     """Put an outcome together; `asked` is what the row itself says unless something else is given."""
@@ -104,6 +125,7 @@ def outcome_of(
         prefix_tokens=prefix_tokens,
         prompt_tokens=None if completion is None else completion.prompt_tokens,
         tokens=None if completion is None else completion.tokens,
+        max_tokens=max_tokens,
         exactness=exactness,
         verdict=verdict.name,
         decided_by=verdict.decided_by,
@@ -126,6 +148,7 @@ def outcome_schema() -> pa.Schema:
         "prefix_tokens": pa.int32(),
         "prompt_tokens": pa.int32(),
         "tokens": pa.int32(),
+        "max_tokens": pa.int32(),
         "tolerance": pa.float64(),
     }
     return pa.schema([(field.name, kinds.get(field.name, pa.string())) for field in fields(Outcome)])
@@ -140,7 +163,7 @@ def outcomes_to_batch(outcomes: Sequence[Outcome], schema: pa.Schema) -> pa.Reco
 
 
 def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
-    """The outcomes of a run, in order; few of them are in memory at once.
+    """The outcomes of a run, in order, of this or an earlier version; few of them are in memory at once.
 
     Args:
         path: `outcomes.parquet`.
@@ -164,7 +187,7 @@ def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:
-    values = {**_TEXTS, **values}
+    values = {**_TEXTS, **_LATER, **values}
     values["subsets"] = tuple(values["subsets"])
     for name in ("position", "ratio"):  # stored as float32: 0.2 comes back as 0.20000000298
         values[name] = None if values[name] is None else round(values[name], 6)

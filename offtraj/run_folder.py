@@ -15,6 +15,7 @@ from offtraj.outcome import Outcome, outcome_schema, outcomes_to_batch, read_out
 from offtraj.publishing import open_folder
 from offtraj.scores import Cell, VerdictCount, count_verdicts, stratify, summarise
 from offtraj.solo_score import SoloScore, SolveRates, score_alone, solve_rates
+from offtraj.tally import Tally, tally_of
 from offtraj.verify import AuditReport, Usage
 
 __all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
@@ -22,6 +23,8 @@ __all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", 
 RUN, OUTCOMES, SCORES = "run.json", "outcomes.parquet", "scores.json"
 _IDENTITY = ("data", "model", "engine", "sampling")
 """What makes a run that run; versions and times do not."""
+_ENGINE = ("kind", "identity")
+"""What of an engine does, the way of its prompts included; its address and what became of its requests do not."""
 _COST = ("timing", "judge_cost")
 """What a run took; one that found everything in the store took nothing, and is the same run."""
 _ROW_GROUP = 256  # outcomes
@@ -57,6 +60,10 @@ class RunFolder:
     def strata(self) -> list[Cell]:
         """The scores by benchmark and by solve rate, computed from the outcomes."""
         return stratify(self.outcomes())
+
+    def tally(self) -> Tally:
+        """How its prompts were sent, what ran out of room, and what is unscored; computed from the outcomes."""
+        return tally_of(self.outcomes())
 
     def outcomes(self) -> Iterator[Outcome]:
         """What every number is computed from; without completions and questions."""
@@ -134,12 +141,10 @@ async def write_run(
     try:
         with new_folder(out) as folder:
             counts: dict[str, int] = {"correct": 0, "incorrect": 0, "unscored": 0}
-            exactness: dict[str, int] = {}
             with pq.ParquetWriter(folder / OUTCOMES, schema, compression="zstd") as writer:
                 waiting: list[Outcome] = []
                 async for outcome in outcomes:
                     counts[outcome.verdict] += 1
-                    exactness[outcome.exactness] = exactness.get(outcome.exactness, 0) + 1
                     waiting.append(outcome)
                     if len(waiting) == _ROW_GROUP:
                         writer.write_batch(outcomes_to_batch(waiting, schema))
@@ -147,18 +152,24 @@ async def write_run(
                 if waiting or not any(counts.values()):
                     writer.write_batch(outcomes_to_batch(waiting, schema))
             written = RunFolder(folder, info)
-            solo = written.solo()
+            solo, tally = written.solo(), written.tally()
             audit, usage = judged()
+            unscored = [asdict(one) for one in tally.unscored]
             scores = {
                 "scores": [asdict(cell) for cell in written.cells()],
                 "strata": [asdict(cell) for cell in written.strata()],
                 "solo": None if solo is None else asdict(solo),
                 "verdicts": [asdict(count) for count in written.verdicts()],
+                "exactness": tally.exactness,
+                "max_tokens": tally.max_tokens,
+                "room": asdict(tally.room),
+                "unscored": unscored,
                 "audit": None if audit is None else audit.to_json(),
             }
             _write_json(folder / SCORES, scores)
             cost = {} if usage is None else {"judge_cost": asdict(usage)}
-            _write_json(folder / RUN, {**info, **cost, "exactness": exactness, "outcomes": counts})
+            found = {"exactness": tally.exactness, "outcomes": counts, "unscored": unscored}
+            _write_json(folder / RUN, {**info, **cost, **found})
             if _same(folder, out):
                 raise _Unchanged  # noqa: TRY301 - what was written is thrown away by it
     except _Unchanged:
@@ -178,10 +189,10 @@ def check_run_target(out: Path, info: Mapping[str, Any]) -> None:
         raise OutputError(f"{out}: exists, and is no run folder: choose another --out")
     there = read_run(out).info
     differ = [
-        f"{part}.{key} is {there.get(part, {}).get(key)!r}, not {value!r}"
+        f"{part}.{key} is {was!r}, not {value!r}"
         for part in _IDENTITY
         for key, value in info[part].items()
-        if there.get(part, {}).get(key) != value
+        if (was := there.get(part, {}).get(key)) != value and (part != "engine" or key in _ENGINE)
     ]
     if differ:
         raise OutputError(f"{out}: holds another run: {'; '.join(differ)}: choose another --out")
@@ -219,6 +230,8 @@ def _same(new: Path, old: Path) -> bool:
     for info in infos:
         for name in _COST:
             info.pop(name, None)
+        engine = info.get("engine") or {}
+        info["engine"] = {key: engine[key] for key in _ENGINE if key in engine}
     digests = [[file_sha256(folder / name) for name in (OUTCOMES, SCORES)] for folder in (new, old)]
     return infos[0] == infos[1] and digests[0] == digests[1]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from offtraj.completion import Completion, Failure, Request, SamplingParams
 from offtraj.errors import EngineError, UsageError
-from offtraj.outcome import Outcome, outcome_of
+from offtraj.outcome import NOT_SAMPLED, UNFIT, Outcome, outcome_of
 from offtraj.progress import Advance, unseen
 from offtraj.prompt import Prompt, fill_template
 from offtraj.question import Question
@@ -104,7 +104,7 @@ class Runner:
                 yield asked.request
 
         async with Beside(_GRADING) as grading:
-            async for reply in sample(requests(), self.engine, self.store, stored=advance):
+            async for reply in sample(requests(), self.engine, self.store, model=self.reasoner.id, stored=advance):
                 advance(1)
                 row = reply.request.context
                 assert isinstance(row, SteeredRow)
@@ -159,7 +159,7 @@ class Runner:
                     f"thinking with {close!r}: build a set for this model"
                 )
             return None
-        return f"not_sampled: the prefix holds {close!r}" if close and close in row.prefix else None
+        return f"{UNFIT} {close!r}" if close and close in row.prefix else None
 
     async def _outcome(self, placed: _Placed, number: int) -> Outcome:
         row = placed.row
@@ -168,7 +168,7 @@ class Runner:
         if completion is not None and unfit is None:
             verdict = await self._verdict(row, completion)
         else:
-            why = unfit or f"not_sampled: {self._failures.get((row.id, number), 'no reply')}"
+            why = unfit or f"{NOT_SAMPLED}: {self._failures.get((row.id, number), 'no reply')}"
             completion, verdict = None, Verdict("unscored", None, why)
         return outcome_of(
             row,
@@ -177,6 +177,7 @@ class Runner:
             verdict,
             exactness=self.engine.exactness,
             prefix_tokens=placed.prefix_tokens,
+            max_tokens=None if placed.prefix_tokens is None else self.params.max_tokens,
             asked=self._wanted(row),
         )
 

@@ -13,6 +13,7 @@ from offtraj.errors import DataError, UsageError
 from offtraj.run_folder import RunFolder, read_run
 from offtraj.scores import Cell
 from offtraj.solo_score import SoloScore
+from offtraj.tally import Tally
 
 __all__ = ["Compared", "ScoredRun", "compare_runs", "scored_runs"]
 
@@ -29,6 +30,13 @@ class ScoredRun:
     """By benchmark and by solve rate."""
     solo: SoloScore | None
     """Alone, where it is known."""
+    tally: Tally
+    """How prompts were sent, what ran out of room, and what is unscored."""
+
+    @property
+    def marked(self) -> str:
+        """Its name, marked where not all of its prompts were sent as token ids."""
+        return self.tally.marked(self.name)
 
     def whole(self, *, test: str, subset: str, variant: str = "default") -> Cell | None:
         """The cell over all positions or ratios, and all guides; none where that was not run."""
@@ -58,7 +66,10 @@ def scored_runs(paths: Sequence[Path]) -> list[ScoredRun]:
     """
     runs = [read_run(path) for path in paths]
     names = _names(runs)
-    return [ScoredRun(name, run, run.cells(), run.strata(), run.solo()) for name, run in zip(names, runs, strict=True)]
+    return [
+        ScoredRun(name, run, run.cells(), run.strata(), run.solo(), run.tally())
+        for name, run in zip(names, runs, strict=True)
+    ]
 
 
 def compare_runs(paths: Sequence[Path]) -> list[Compared]:

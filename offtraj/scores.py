@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offtraj.outcome import Outcome
+from offtraj.room import Room, Use, room_of
 from offtraj.spec import TestName
 from offtraj.verify import VerdictName
 
@@ -72,6 +73,8 @@ class Cell:
     """Outcomes whose steer gives the gold answer away."""
     by_rule: int
     judged: int
+    room: Room
+    """Of all its outcomes, unscored ones included."""
     benchmark: str | None = None
     """None over all benchmarks."""
     solve_rate: str | None = None
@@ -222,6 +225,7 @@ class _Point:
     reason: str
     decided_by: str | None
     revealed: bool
+    use: Use
 
     @classmethod
     def of(cls, outcome: Outcome) -> _Point:
@@ -233,6 +237,7 @@ class _Point:
             outcome.reason,
             outcome.decided_by,
             outcome.reveals_answer,
+            Use.of(outcome),
         )
 
 
@@ -285,6 +290,7 @@ def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:
             net_n=len(net),
             net_score=net_score,
             net_interval=net_interval,
+            room=room_of([point.use for point in inside]),
         )
 
 

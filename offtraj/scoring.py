@@ -22,6 +22,7 @@ from offtraj.reasoner import Reasoner, load_reasoner, reasoner_at
 from offtraj.run_folder import Judged, RunFolder, check_run_target, write_run
 from offtraj.runner import Runner
 from offtraj.sampling import Engine, open_engine
+from offtraj.sampling.endpoint import public_url
 from offtraj.solo_score import solve_rates
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
 from offtraj.steered_set import SteeredRow, read_rows
@@ -187,6 +188,7 @@ async def score(
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
         await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
+        info["engine"] |= engine.facts()  # how many requests were tried again is known now
         info["timing"] = {
             "seconds": round(time.monotonic() - started, 1),
             "generated": runner.generated,
@@ -207,13 +209,15 @@ def make_audit(judge_at: JudgeAt | None, seed: int) -> Audit | None:
 
 def grading_info(grader: Grader, judge_at: JudgeAt | None) -> dict[str, Any]:
     """What `run.json` says of verification: enough to grade the completions again."""
-    judge = None
+    judge: dict[str, Any] | None = None
     if judge_at is not None and grader.judge is not None:
         judge = {
             "identity": grader.judge.identity,
             "judge": judge_at.judge.model_dump(),
             "engine": judge_at.engine.model_dump(),
         }
+        if isinstance(judge_at.engine, OpenAISpec):
+            judge["engine"]["base_url"] = public_url(judge_at.engine.base_url)
     return {"verifier": grader.verifier.version, "judge": judge}
 
 
@@ -264,7 +268,7 @@ def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
         },
         "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
         "think": {"open": delimiters.open, "close": delimiters.close},
-        "engine": {"kind": contender.engine.kind, "identity": engine.identity},
+        "engine": {"kind": contender.engine.kind, "identity": engine.identity, **engine.facts()},
         "sampling": sets.data.spec.spec.sampling.model_dump(),
         "seed": sets.data.spec.spec.seed,
         "solo": solve_rates(sets.data, reasoner.id, (reasoner.revision, engine.identity)),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from offtraj.completion import Completion, Failure, FinishReason, Reply, Request, SamplingParams
-from offtraj.errors import EngineError
+from offtraj.errors import EngineError, StoreError
 from offtraj.progress import Advance, unseen
 from offtraj.prompt import fill_template
 from offtraj.question import Question
@@ -87,9 +87,17 @@ class Solo:
         return SolveRate(sum(s.correct for s in scored), len(scored))
 
     def trajectory(self, sample: SoloSample) -> Trajectory:
-        """The text of a sample, split."""
+        """The text of a sample, split.
+
+        Raises:
+            StoreError: when it is not there any more, or is damaged.
+        """
         completion = self.store.completion(sample.key, sample.number)
-        assert completion is not None  # it was there when it was graded, and nothing is ever removed
+        if completion is None:
+            raise StoreError(
+                f"{self.store.path}: sample {sample.number} of {sample.question_id!r} by {self.reasoner.id!r} was there "
+                "when it was graded, and has been removed since: run the same command again, which samples it anew"
+            )
         return split(completion.text, self.reasoner.delimiters)
 
     def __iter__(self) -> Iterator[SoloSample]:
@@ -135,7 +143,7 @@ async def sample_solo(
 
     failures: list[Reply] = []
     async with Beside(_GRADING) as grading:
-        async for reply in sample(map(request, questions), engine, store, stored=advance):
+        async for reply in sample(map(request, questions), engine, store, model=reasoner.id, stored=advance):
             advance(1)
             if isinstance(reply.result, Failure):
                 failures.append(reply)

@@ -6,7 +6,9 @@ Everything heavy is imported by the command that needs it, so that `--help` answ
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -20,6 +22,7 @@ from offtraj.cli.regrade import regrade
 from offtraj.cli.report import report
 from offtraj.cli.run import run
 from offtraj.cli.spec import plan, schema, validate
+from offtraj.cli.store import store
 from offtraj.cli.train import train
 from offtraj.errors import OfftrajError
 
@@ -37,6 +40,7 @@ app = typer.Typer(
 )
 for command in (quickstart, validate, plan, build, check, run, regrade, report, compare, schema, train):
     app.command()(command)
+app.add_typer(store, name="store")
 
 
 def _show_version(asked: bool) -> None:
@@ -63,6 +67,7 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with the status that the design gives an outcome."""
+    signals = _Signals()
     try:
         app()
     except OfftrajError as error:
@@ -72,9 +77,28 @@ def main() -> None:
         _explain(f"internal error: {type(error).__name__}: {error} (--debug shows where)", error)
         sys.exit(1)
     except SystemExit as ending:  # typer's own, which an interrupt becomes
-        if ending.code == INTERRUPTED:
-            _explain("interrupted: run the same command again, and it goes on", ending)
-        raise
+        if ending.code != INTERRUPTED:
+            raise
+        _explain(f"{signals.ended}: run the same command again, and it goes on", ending)
+        sys.exit(signals.exit_code)
+
+
+class _Signals:
+    """Makes a clean end of what would be a sudden one: a scheduler's or a container's stop, a terminal that is closed."""
+
+    def __init__(self) -> None:
+        self.ended, self.exit_code = "interrupted", INTERRUPTED
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # not under nohup
+                signal.signal(number, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Do what an interrupt does here: it may be asyncio's to say."""
+        self.ended, self.exit_code = f"ended by {signal.Signals(number).name}", 128 + number
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # started in the background
+            raise KeyboardInterrupt
+        interrupt(number, frame)
 
 
 def _explain(message: str, error: BaseException) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "fitted", "show", "stages"]
+__all__ = ["console", "fitted", "say", "show", "stages"]
 
 _EVERY = 15.0  # seconds between plain lines of progress
 _ENDLESS = 10_000
@@ -42,6 +42,15 @@ def show(*tables: Table | None) -> None:
             screen.width = _ENDLESS  # a table is measured to be no wider than that
             screen.width = max(_WIDE, screen.measure(table).maximum)
             screen.print(table)
+
+
+def say(*lines: str) -> None:
+    """Print lines of text: broken between words on a terminal, elsewhere whole."""
+    for line in lines:
+        if sys.stdout.isatty():
+            console().print(line, markup=False)
+        else:
+            print(line)
 
 
 def fitted(table: Table, screen: Console) -> list[Table]:

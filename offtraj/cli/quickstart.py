@@ -51,7 +51,7 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     scored = scored_runs([run.path for run in runs])
     for one in scored:
         show(*score_tables(one.name, one.cells))
-    show(solo_table(data.manifest), overview([(one.name, one.cells) for one in scored], [one.solo for one in scored]))
+    show(solo_table(data.manifest), overview([(one.marked, one.cells) for one in scored], [one.solo for one in scored]))
     write_page(runs, page)
     typer.echo(f"Kept in {data.path} and runs/{data.path.name}--*; models and spec: {file.path.parent}")
     typer.echo(f"Every score with its interval, and every trajectory: {page}")

@@ -51,11 +51,12 @@ def report(
 ) -> None:
     """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata; and write their page."""
     one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex), ("--paper", paper))
-    from offtraj.cli.console import show
+    from offtraj.cli.console import say, show
     from offtraj.eval_results import write_eval_results
     from offtraj.export import scores_csv, scores_json, scores_latex
     from offtraj.page import page_files, write_page
     from offtraj.paper import beside_run, beside_table
+    from offtraj.room_table import room_tables
     from offtraj.score_table import guidability_table, strata_tables
     from offtraj.scored import scored_runs
     from offtraj.table import overview, score_tables, verdict_table
@@ -70,12 +71,13 @@ def report(
         if asked:
             typer.echo(write(scored), nl=False)
             return
-    show(overview([(one.name, one.cells) for one in scored], [one.solo for one in scored]))
+    show(overview([(one.marked, one.cells) for one in scored], [one.solo for one in scored]))
     for one in scored:
         show(*score_tables(one.name, one.cells))
     show(guidability_table(scored), *strata_tables(scored))
     for one in scored:
-        show(verdict_table(one.run))
+        show(verdict_table(one.run), *room_tables(one))
+        say(*(f"{one.name}: {note}" for note in one.tally.notes))
     show(*beside)
     for path in results:
         typer.echo(str(path))

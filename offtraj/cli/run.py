@@ -56,7 +56,7 @@ def run(
     """Score a model on steered sets; given a spec, build what is missing first."""
     import asyncio
 
-    from offtraj.cli.console import show, stages
+    from offtraj.cli.console import say, show, stages
     from offtraj.scoring import choose_sets, find_contender, score
     from offtraj.store import Store
     from offtraj.table import overview, score_tables, verdict_table
@@ -76,8 +76,9 @@ def run(
 
     typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
     done = asyncio.run(work())
-    cells = done.cells()
-    show(*score_tables(name, cells), verdict_table(done), overview([(name, cells)], [done.solo()]))
+    cells, tally = done.cells(), done.tally()
+    show(*score_tables(name, cells), verdict_table(done), overview([(tally.marked(name), cells)], [done.solo()]))
+    say(*tally.notes)
     typer.echo(str(done.path))
     exit_over_tolerance(done, spec.tolerance)
 

@@ -14,6 +14,7 @@ from offtraj.run_folder import RunFolder
 from offtraj.scores import Cell, Interval, VerdictCount, rate_order
 from offtraj.solo_score import SoloScore
 from offtraj.spec import Subset, TestName
+from offtraj.tally import Tally
 
 if TYPE_CHECKING:
     from offtraj.paper import Domain
@@ -40,6 +41,8 @@ class Shown:
     verdicts: Sequence[VerdictCount]
     alone: SoloScore | None
     """Without anything injected, where that is known."""
+    tally: Tally
+    """How prompts were sent, what ran out of room, and what is unscored."""
 
     @property
     def outcomes(self) -> int:
@@ -69,6 +72,11 @@ class Shown:
         cells = [self.average(test, subset) for test in _TESTS for subset in _SUBSETS]
         alone = (None, None) if self.alone is None else (self.alone.score, self.alone.interval)
         return [alone, *((None, None) if cell is None else (cell.score, cell.interval) for cell in cells)]
+
+    @property
+    def rooms(self) -> list[Cell]:
+        """Where tokens ran out, by position or ratio: the default variant over all guides."""
+        return [cell for cell in self.cells if (cell.variant, cell.guide) == ("default", None) and cell.room.is_known]
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -103,6 +111,7 @@ def shown_run(number: int, name: str, run: RunFolder, data: DataFolder | None, w
         strata=[cell for cell in run.strata() if _is_stratum(cell)],
         verdicts=run.verdicts(),
         alone=run.solo(),
+        tally=run.tally(),
     )
 
 

@@ -9,7 +9,8 @@ __all__ = ["Index"]
 _ID = 16  # characters of a row's id: 64 bits tell any rows apart that one page can hold
 _REASON = 160
 _CODED = (
-    "run", "test", "variant", "subsets", "benchmark", "question", "guide", "at", "verdict", "by", "reason", "finish"
+    "run", "test", "variant", "subsets", "benchmark", "question", "guide", "at", "verdict", "by", "reason", "finish",
+    "sent", "limit",
 )  # fmt: skip
 _PLAIN = ("id", "ratio", "tokens", "solved", "sampled", "reveals")
 
@@ -38,6 +39,8 @@ class Index:
         self._code("by", outcome.decided_by)
         self._code("reason", outcome.reason[:_REASON])
         self._code("finish", outcome.finish_reason)
+        self._code("sent", outcome.exactness)
+        self._code("limit", outcome.max_tokens)
         sample = f".{outcome.sample}" if outcome.sample else ""
         self._columns["id"].append(outcome.row_id[:_ID] + sample + (f"@{run}" if several else ""))
         self._columns["ratio"].append(outcome.ratio)

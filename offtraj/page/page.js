@@ -190,6 +190,8 @@
     ["verdict", "verdict"],
     ["reason", "reason", (reason) => reason || "none given"],
     ["by", "decided by", (by) => by ?? "nobody"],
+    ["finish", "ended by", (finish) => finish ?? "not known"],
+    ["sent", "sent as"],
     ["benchmark", "benchmark"],
     ["guide", "guide", (guide) => guide ?? "none"],
   ].filter(([name]) => values[name].length > 1);
@@ -318,8 +320,10 @@
 
   
 
-  function continuation(run, completion) {
+  function continuation(run, completion, at) {
     if (completion === null) return [element("p", "notice", "There is no continuation: it could not be had.")];
+    if (completion === "" && value("finish", at) === "length" && columns.tokens[at] === 0)
+      return [element("p", "notice", "There was no room for a continuation: the prompt alone reaches the limit on tokens.")];
     const close = runs[run].close;
     const end = close ? completion.indexOf(close) : -1;
     const size = (text) => count(text.length, "character");
@@ -365,7 +369,8 @@
     }
     clearTimeout(slow);
     if (turn !== asked) return;
-    const [id, question, gold, segments, completion, builtFor, prefixTokens, exactness, reason] = found;
+    const [id, question, gold, segments, completion, builtFor, prefixTokens, reason] = found;
+    const limit = value("limit", at);
     const verdict = value("verdict", at);
     const by = value("by", at);
     const link = safe(id.slice(0, 16), "a");
@@ -382,15 +387,16 @@
       fact("benchmark", safe(value("benchmark", at))),
       fact("alone", `${columns.solved[at]}/${columns.sampled[at]}`),
       columns.tokens[at] === null ? "" : fact("wrote", count(columns.tokens[at], "token")),
-      prefixTokens === null ? "" : fact("after", count(prefixTokens, "token")),
+      prefixTokens === null ? "" : fact("after", count(prefixTokens, "token"),
+        limit ? `, ${(100 * prefixTokens / limit).toFixed(1)} % of the ${limit.toLocaleString("en")} allowed` : ""),
       value("finish", at) ? fact("ended by", safe(value("finish", at))) : "",
-      fact("sent as", safe(exactness)),
+      fact("sent as", safe(value("sent", at))),
       columns.reveals[at] ? fact("steer", "reveals the answer") : "",
       fact("row", link));
     const before = segments
       ? prefix(at, segments)
       : [element("p", "notice", "Only the continuation is shown. ", safe(runs[run].why))];
-    article.replaceChildren(head, facts, segment("question", "question", [], blocks(question)), ...before, ...continuation(run, completion));
+    article.replaceChildren(head, facts, segment("question", "question", [], blocks(question)), ...before, ...continuation(run, completion, at));
     article.dataset.row = columns.id[at];
     if (scroll && article.getBoundingClientRect().top < 0) article.scrollIntoView({ behavior: "instant", block: "start" });
   }

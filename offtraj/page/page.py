@@ -78,7 +78,7 @@ def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = (
         shown_run(number, name, run, *find_data(run, data))
         for number, (name, run) in enumerate(zip(name_runs(runs), runs, strict=True))
     ]
-    stamp = content_id("page/1", __version__, [file_sha256(run.path / OUTCOMES) for run in runs])[:16]
+    stamp = content_id("page/2", __version__, [file_sha256(run.path / OUTCOMES) for run in runs])[:16]
     index = Index()
     missing = [0] * len(shown)
     with new_folder(files.data, option="--html") as folder:
@@ -131,7 +131,6 @@ def _texts(outcome: Outcome, segments: Sequence[Segment] | None) -> list[object]
         outcome.completion,
         outcome.built_for,
         outcome.prefix_tokens,
-        outcome.exactness,
         outcome.reason,
     ]
 
@@ -162,6 +161,7 @@ def _render(shown: Sequence[Shown], listed: dict[str, object]) -> str:
         runs=shown,
         figures=figures,
         keys=[_key(one.number) for one in shown],
+        rooms=any(one.rooms for one in shown),
         listed=Markup(script_json(listed)),  # noqa: S704 - escaped for a script element
         data_sets=sorted({_data_name(one) for one in shown}),
         outcomes=sum(one.outcomes for one in shown),

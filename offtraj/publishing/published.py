@@ -16,7 +16,7 @@ from offtraj.publishing.folder import DataFolder
 from offtraj.question import Question
 from offtraj.reasoner import Reasoner
 from offtraj.solo import Solo, SoloSample
-from offtraj.store import Store
+from offtraj.store import Origin, Store
 from offtraj.trajectory import NONE, Trajectory, split
 from offtraj.verify import Verdict
 
@@ -72,7 +72,7 @@ def published_solo(
                     if found.setdefault(sample.question_id, {}).setdefault(sample.number, sample) is not sample:
                         raise DataError(f"{path}: sample {sample.number} of {sample.question_id!r} stands there twice")
                     texts.append((sample.key, sample.number, completion))
-            store.put_completions(texts)
+            store.put_completions(texts, Origin(reasoner.id, f"published:{of}", "{}"))
     if reasoner.revision is not None and revision is not None:
         _same(data.path, f"model_revision of {reasoner.id}", revision, reasoner.revision)
     kept = {

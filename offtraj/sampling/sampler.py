@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from offtraj.completion import Completion, Reply, Request, SamplingParams, neighbours
 from offtraj.digest import content_id
 from offtraj.progress import Advance, unseen
 from offtraj.prompt import Prompt
 from offtraj.sampling.engine import Engine
-from offtraj.store import Store
+from offtraj.store import Origin, Store
 
 __all__ = ["request_key", "sample"]
 
@@ -32,6 +33,7 @@ async def sample(
     engine: Engine,
     store: Store,
     *,
+    model: str,
     stored: Advance = unseen,
 ) -> AsyncIterator[Reply]:
     """Yield the *new* replies, completions among them kept before they are yielded.
@@ -43,6 +45,7 @@ async def sample(
         requests: What is wanted.
         engine: Who is asked.
         store: Where completions are kept.
+        model: Whose they are, for those who look after the store.
         stored: Told how many samples of each request were there already.
 
     Raises:
@@ -51,8 +54,14 @@ async def sample(
     """
     async for reply in engine.replies(_missing(requests, store, stored)):
         if isinstance(reply.result, Completion):
-            store.put_completions([(reply.request.key, reply.sample, reply.result)])
+            origin = _origin(model, engine.identity, reply.request)
+            store.put_completions([(reply.request.key, reply.sample, reply.result)], origin)
         yield reply
+
+
+def _origin(model: str, identity: str, request: Request) -> Origin:
+    """Where a request's completions come from; nothing was sampled for a recording."""
+    return Origin(model, identity, json.dumps({} if request.prompt is None else asdict(request.params)))
 
 
 def _missing(requests: Iterable[Request], store: Store, stored: Advance) -> Iterator[Request]:

@@ -94,7 +94,7 @@ class Grader:
             return True
         if not await self.verifier.verifies(gold):
             return False
-        self._store.put_verdicts([(key, StoredVerdict("verifies", ""))])
+        self._store.put_verdicts([(key, StoredVerdict("verifies", ""))], self.verifier.version)
         return True
 
     async def _judged(self, judge: Judge, asked: Asked, given: str, why: str) -> Verdict:
@@ -140,7 +140,8 @@ class Grader:
     async def _ask(self, key: str, asked: Asked, answer: Answer) -> Comparison:
         comparison = await self.verifier.compare(asked.gold, answer, tolerance=asked.tolerance, unit=asked.unit)
         if comparison.reason not in _FAILURES:  # what failed is tried again next time
-            self._store.put_verdicts([(key, StoredVerdict(comparison.result, comparison.reason))])
+            kept = StoredVerdict(comparison.result, comparison.reason)
+            self._store.put_verdicts([(key, kept)], self.verifier.version)
         return comparison
 
 

@@ -7,6 +7,7 @@ is asked is in `judge_prompt`, how a reply is read in `judge_reply`, and when it
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from offtraj.digest import content_id
 from offtraj.errors import UsageError
 from offtraj.sampling.chat import Chat, open_chat
 from offtraj.spec import JudgeSpec, OpenAISpec, SpecFile, TransformersSpec
-from offtraj.store import Store
+from offtraj.store import Origin, Store
 from offtraj.verify.judge_prompt import judge_messages
 from offtraj.verify.judge_reply import Label, read_reply
 
@@ -67,6 +68,7 @@ class Judge:
         self.usage = Usage()
         self._chat, self._store = chat, store
         self._max_tokens, self._max_calls = max_tokens, max_calls
+        self._origin = Origin(chat.identity, chat.identity, json.dumps({"temperature": 0, "max_tokens": max_tokens}))
         self._ruling: dict[str, asyncio.Task[Ruling]] = {}
         self._failed_in_a_row = 0
 
@@ -118,7 +120,7 @@ class Judge:
         self._failed_in_a_row = 0
         self.usage.prompt_tokens += reply.prompt_tokens or 0
         self.usage.tokens += reply.tokens or 0
-        self._store.put_completions([(key, attempt, reply)])
+        self._store.put_completions([(key, attempt, reply)], self._origin)
         return reply
 
 

@@ -304,9 +304,10 @@ def test_a_kill_while_solo_samples_come_from_a_server_asks_for_nothing_twice(
 
     tokenizer = AutoTokenizer.from_pretrained(r1)
 
-    def answer(ids: list[int], choice: int) -> str:
+    def answer(ids: list[int], seed: int) -> str:
         """Thinking goes on where the template opened it; q0 and q1 are hard."""
         time.sleep(0.02)
+        choice = seed % 4  # each once in four seeds that follow each other
         found = re.search(r"What is (\d+)0 \+ 1\?", tokenizer.decode(ids))
         number = 0 if found is None else int(found[1])
         right = choice < {0: 0, 1: 1}.get(number, 4)

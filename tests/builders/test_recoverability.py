@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.factories import SPEC, AtSight, make_material, make_question, make_response, make_solo, make_spec
 
+from offtraj.completion import Completion
 from offtraj.errors import BuildError
 from offtraj.sentences import SentenceEnds
 from offtraj.solo import Solo
@@ -182,9 +183,9 @@ async def test_a_trajectory_of_one_paragraph_cannot_keep_its_first(store: Store)
     for question_id in RIGHT:
         for number in range(4):
             response = make_response(int(question_id[1:]), RIGHT[question_id][0]).replace("\n\n", " ")
-            store._db.execute(
-                "UPDATE completions SET text=? WHERE key=? AND sample=?", (response, f"weak/{question_id}", number)
-            )
+            key = f"weak/{question_id}"
+            store._db.execute("DELETE FROM completions WHERE key=? AND sample=?", (key, number))
+            store.put_completions([(key, number, Completion(response, "stop", None, None))])
     rows, builder = await build(made)
     assert {row.variant for row in rows} == {"default"}
     assert next(t for t in builder.tallies if t.of == "rows").dropped == Counter(one_paragraph=5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ async def test_a_result_says_what_when_and_on_which_commit(tmp_path: Path) -> No
     assert str(entry.source_url).endswith(f"/datasets/org/small/tree/{COMMIT}")
     assert entry.source_name == "offtraj 0.1.0"
     assert "local copy" not in str(entry.notes)
+
+
+async def test_a_result_says_what_was_cut_off_and_how_prompts_were_sent(tmp_path: Path) -> None:
+    outcomes = make_outcomes("++-")
+    exact = eval_results(await make_run(tmp_path / "exact", outcomes))[0]
+    assert "prompts" not in str(exact.notes) and "ran out of tokens" not in str(exact.notes)
+    sent = [replace(outcome, exactness="text", finish_reason="length") for outcome in outcomes]
+    entry = eval_results(await make_run(tmp_path / "text", sent))[0]
+    assert "prompts: as text, so not known to be exact" in str(entry.notes)
+    assert "3 of 3 completions ran out of tokens" in str(entry.notes)
 
 
 async def test_a_run_on_a_local_copy_says_so_and_names_no_commit(tmp_path: Path) -> None:

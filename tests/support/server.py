@@ -14,7 +14,7 @@ from aiohttp import web
 from support.background import listening
 
 Answer = Callable[[list[int], int], str]
-"""What is written after these ids, for the so-many-th choice."""
+"""What is written after these ids, with this seed: the request's, and one more for each further choice, as in vLLM."""
 
 
 @dataclass
@@ -30,6 +30,8 @@ class CompletionServer:
     """For the next requests: a status, or a name that is found below."""
     context: int | None = None
     waiting: int = 0
+    tokens: int = 3
+    """What each completion takes; with less room it is cut in the middle."""
 
     async def models(self, _: web.Request) -> web.Response:
         listed = {"id": self.model, "object": "model", "created": 0, "owned_by": "x"}
@@ -70,18 +72,23 @@ class CompletionServer:
         if fault == "garbage":
             return web.Response(text="{not json", content_type="application/json")
         seen = [*body["prompt"], 1] if fault == "other-ids" else body["prompt"]
+        room = min(self.tokens, body.get("max_tokens", self.tokens))
+        cut = room < self.tokens
         choices = [
             {
                 "index": index,
-                "text": self.answer(body["prompt"], index),
-                "finish_reason": {"odd-reason": "abort", "filtered": "content_filter"}.get(str(fault), "stop"),
+                "text": text[: len(text) // 2] if cut else text,
+                "finish_reason": {"odd-reason": "abort", "filtered": "content_filter"}.get(
+                    str(fault), "length" if cut else "stop"
+                ),
                 "logprobs": None,
                 "prompt_token_ids": seen,
-                "token_ids": [1, 2, 3],
+                "token_ids": [1] * room,
             }
             for index in range(1 if fault == "few-choices" else body.get("n", 1))
+            for text in [self.answer(body["prompt"], body.get("seed", 0) + index)]
         ]
-        usage = {"prompt_tokens": len(seen), "completion_tokens": 3, "total_tokens": len(seen) + 3}
+        usage = {"prompt_tokens": len(seen), "completion_tokens": room, "total_tokens": len(seen) + room}
         return web.json_response(
             {
                 "id": "x",

@@ -153,6 +153,29 @@ def test_latex_escapes_names_and_is_balanced(run: RunFolder, offtraj: Run) -> No
         assert rows and all(line.count(" & ") == len(table[0]) - 1 for line in rows)
 
 
+def test_a_run_whose_prompts_were_not_all_sent_as_ids_is_marked_everywhere(offtraj: Run, tmp_path: Path) -> None:
+    outcomes = make_outcomes("++-+-", position=0.0)
+    make_run(tmp_path / "exact", "exact", outcomes)
+    run = make_run(tmp_path / "mixed", "mixed", [*(replace(o, exactness="chat") for o in outcomes[:3]), *outcomes[3:]])
+    for name in ("run.json", "scores.json"):
+        assert json.loads((run.path / name).read_text())["exactness"] == {"chat": 3, "ids": 2}
+    shown, as_json, as_csv, as_latex = (
+        offtraj("report", *options, "exact", "mixed").stdout for options in ([], ["--json"], ["--csv"], ["--latex"])
+    )
+    table = shown.partition("by position")[0]
+    assert "mixed (chat, ids)" in table and "exact " in table and "exact (" not in table
+    said = "prompts: as a prefilled chat turn (3 of 5), as token ids (2 of 5), so not known to be exact (chat: the"
+    assert any(line.startswith(f"mixed: {said}") for line in shown.splitlines())
+    assert "exact: prompts: as token ids" in shown.splitlines()
+    assert [told["exactness"] for told in json.loads(as_json)["runs"]] == [{"ids": 5}, {"chat": 3, "ids": 2}]
+    lines = csv.DictReader(io.StringIO(as_csv))
+    assert {(line["model"], line["run_exactness"]) for line in lines if line["test"] != "solo"} == {
+        ("exact", "ids:5"),
+        ("mixed", "chat:3 ids:2"),
+    }
+    assert as_latex.count("mixed (chat, ids) &") == 2 and f"mixed: {said}" in as_latex
+
+
 def test_every_character_that_latex_reads_is_escaped() -> None:
     assert escape_latex(r"a_b^c~d\e{f}&%$#") == (
         r"a\_b\textasciicircum{}c\textasciitilde{}d\textbackslash{}e\{f\}\&\%\$\#"

@@ -19,7 +19,7 @@ from support.factories import write_small_benchmark
 
 from offtraj.completion import Completion
 from offtraj.errors import OutputError
-from offtraj.outcome import Outcome, outcome_of
+from offtraj.outcome import Outcome, outcome_of, read_outcomes
 from offtraj.page import page_files, write_page
 from offtraj.page.chunk import script_json
 from offtraj.page.page import visible
@@ -59,7 +59,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(built, cwd=folder, check=True, capture_output=True)
     make_run(folder, "first")
     make_run(folder, "<i>second</i>\u202e$x$")
+    make_inexact_run(folder)
     return folder
+
+
+def make_inexact_run(folder: Path) -> None:
+    """The first run's outcomes as if every other prompt had been sent as text, and one not at all."""
+    first = read_run(folder / "runs" / "small-1.0.0--first")
+    why = "<b>not_sampled</b>: \u202egone"
+
+    async def outcomes() -> AsyncIterator[Outcome]:
+        for at, outcome in enumerate(read_outcomes(first.path / "outcomes.parquet")):
+            yield replace(outcome, exactness="text" if at % 2 else "ids", reason=why if at == 2 else outcome.reason)
+
+    asyncio.run(write_run(folder / "others" / "inexact", {**first.info, "model": {"id": "other"}}, outcomes()))
 
 
 def make_run(folder: Path, model: str) -> RunFolder:
@@ -226,6 +239,26 @@ def test_the_numbers_are_those_of_the_scores(browser: Browser, html: Path, runs:
         expected = [value for value in (cell["score"], interval.get("low"), interval.get("high")) if value is not None]
         assert numbers == [f"{100 * value:.1f}" for value in expected]
         assert [int(text) for text in shown[7:9]] == [cell["n"], cell["questions"]]
+
+
+def test_a_run_whose_prompts_were_not_sent_as_ids_is_marked(
+    browser: Browser, folder: Path, runs: list[RunFolder], tmp_path: Path
+) -> None:
+    page = write_page([runs[0], read_run(folder / "others" / "inexact")], tmp_path / "report.html")
+    with visit(browser, page.html) as there:
+        there.opened()
+        marks = there.page.locator("#table-1 tbody tr").evaluate_all(
+            "all => all.map(row => row.querySelector('.sent')?.textContent ?? '')"
+        )
+        total = len(keys(page.html)) // 2
+        assert marks == ["", "ids, text"]
+        notice = there.page.inner_text("#sent-1")
+        assert f"as text ({total // 2} of {total})" in notice and "text: the server made tokens of it itself" in notice
+        assert there.page.locator("#sent-0").count() == 0
+        missing = there.page.locator("#verdicts .missing").last.inner_text()
+        assert "<b>not_sampled</b>: [U+202E]gone (1)" in missing
+        there.page.select_option("select[name=sent]", label=option(there, "sent", "text"))
+        assert there.page.inner_text("#count") == f"{total // 2} of {2 * total} trajectories"
 
 
 def test_filters_choose_and_the_address_keeps_them(browser: Browser, html: Path) -> None:

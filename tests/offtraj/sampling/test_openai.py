@@ -20,8 +20,8 @@ def reasoner(r1: Path) -> Reasoner:
     return reasoner_at(str(r1), model_id="tiny")
 
 
-def echo(ids: list[int], index: int) -> str:
-    return f"  {len(ids)} {index}\n"
+def echo(ids: list[int], seed: int) -> str:
+    return f"  {len(ids)} {seed}\n"
 
 
 def make_request(reasoner: Reasoner, number: int = 0, samples: int = 1, max_tokens: int = 512) -> Request:
@@ -52,7 +52,7 @@ async def test_ids_are_sent_and_text_comes_back_unchanged(reasoner: Reasoner) ->
     assert request.prompt is not None
     size = len(request.prompt.ids)
     assert [(r.sample, r.result) for r in replies] == [
-        (n, Completion(f"  {size} {n}\n", "stop", size, 3)) for n in range(3)
+        (n, Completion(f"  {size} {request.seed + n}\n", "stop", size, 3)) for n in range(3)
     ]
     sent = server.requests[0]
     assert sent["prompt"] == list(request.prompt.ids)

@@ -39,20 +39,20 @@ def make_request(subject: str = "q", samples: int = 4) -> Request:
 
 
 async def test_new_completions_are_kept_before_they_are_yielded(store: Store) -> None:
-    async for reply in sample([make_request()], Echo(), store):
+    async for reply in sample([make_request()], Echo(), store, model="m"):
         assert store.completion("key/q", reply.sample) == reply.result
 
 
 async def test_what_is_stored_is_not_asked_for_again(store: Store) -> None:
     counted: list[int] = []
     first, second = Echo(fails={2}), Echo()
-    assert len([r async for r in sample([make_request()], first, store)]) == 4
-    replies = [r async for r in sample([make_request()], second, store, stored=counted.append)]
+    assert len([r async for r in sample([make_request()], first, store, model="m")]) == 4
+    replies = [r async for r in sample([make_request()], second, store, model="m", stored=counted.append)]
     assert second.asked == [("q", (2,))]
     assert [reply.sample for reply in replies] == [2]
     assert counted == [3]
     third = Echo()
-    assert [r async for r in sample([make_request()], third, store)] == []
+    assert [r async for r in sample([make_request()], third, store, model="m")] == []
     assert third.asked == []
 
 
@@ -60,7 +60,7 @@ async def test_samples_that_are_no_neighbours_are_asked_for_apart(store: Store) 
     """A request's seed counts from its first sample: sample 4 gets the same seed alone or after 3."""
     store.put_completions([("key/q", 2, Completion("x", "stop", 1, 1))])
     engine = Echo()
-    replies = [r async for r in sample([make_request(samples=5)], engine, store)]
+    replies = [r async for r in sample([make_request(samples=5)], engine, store, model="m")]
     assert engine.asked == [("q", (0, 1)), ("q", (3, 4))]
     assert [r.request.seed + r.sample - r.request.samples[0] for r in replies] == [
         make_request().seed + n for n in (0, 1, 3, 4)
@@ -75,7 +75,7 @@ async def test_requests_are_pulled_one_by_one(store: Store) -> None:
             pulled.append(number)
             yield make_request(f"q{number}", samples=1)
 
-    async for _ in sample(requests(), Echo(), store):
+    async for _ in sample(requests(), Echo(), store, model="m"):
         assert len(pulled) <= 2
         if len(pulled) == 2:
             break

@@ -1,0 +1,7 @@
+"""The workspace: what was sampled and verified, kept in one file; looking after it."""
+
+from offtraj.store.salvage import Salvaged
+from offtraj.store.store import Origin, Store, StoredVerdict
+from offtraj.store.upkeep import Choice, Inspection, Kept, Pruned, inspect, prune
+
+__all__ = ["Choice", "Inspection", "Kept", "Origin", "Pruned", "Salvaged", "Store", "StoredVerdict", "inspect", "prune"]

@@ -1,0 +1,78 @@
+"""Whether SQLite's write-ahead log holds transactions that SQLite will not read.
+
+SQLite takes the log up to the first frame that does not fit its checksum, and says nothing: what a killed
+process was writing ends there, and so does all that was committed behind a damaged byte. The two are told
+apart here. The format is SQLite's (https://sqlite.org/fileformat2.html#walformat).
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+__all__ = ["Lost", "lost_in_log"]
+
+_HEADER, _FRAME = 32, 24
+_MAGIC = 0x377F0682  # the last bit says in which byte order checksums are made
+_TRIES = 5
+_WORD = 0xFFFFFFFF
+
+
+class Lost(NamedTuple):
+    """What a damaged log keeps from us."""
+
+    at: int
+    """Byte at which the damaged frame begins."""
+    transactions: int
+    """That are there, but will not be read, as far as they can be counted."""
+
+
+def lost_in_log(path: Path) -> Lost | None:
+    """What cannot be read of a log; `None` when all that was committed can, or when there is no log.
+
+    The very last transaction cannot be told from one that was never finished. Others may write meanwhile.
+    """
+    for _ in range(_TRIES):
+        try:
+            with path.open("rb") as file:
+                first = file.read(_HEADER)
+                lost = _lost(file, first)
+                file.seek(0)
+                if lost is None or file.read(_HEADER) == first:
+                    return lost
+        except FileNotFoundError:  # whoever else used it was the last, and tidied up
+            return None
+        # Begun anew while it was read: every time a header is written before the frames that belong to it.
+    return None
+
+
+def _lost(file: BinaryIO, header: bytes) -> Lost | None:
+    if len(header) < _HEADER:
+        return None
+    magic, _, page, _, *_ = struct.unpack(">8I", header)
+    salts, order = header[16:24], "<" if magic == _MAGIC else ">"
+    sums = _checksum(header[:24], (0, 0), order)
+    if magic & ~1 != _MAGIC or sums != struct.unpack(">2I", header[24:]):
+        return Lost(0, 1) if file.read(1) else None
+    at, broken, transactions = _HEADER, 0, 0
+    while len(frame := file.read(_FRAME + page)) >= _FRAME:
+        ours = frame[8:16] == salts
+        if broken:
+            transactions += ours and frame[4:8] != bytes(4)  # with a size of the database: a commit
+        elif ours and len(frame) == _FRAME + page:
+            sums = _checksum(frame[:8] + frame[_FRAME:], sums, order)
+            broken = 0 if sums == struct.unpack(">2I", frame[16:_FRAME]) else at
+        else:
+            broken = at
+        at += _FRAME + page
+    return Lost(broken, transactions) if transactions else None
+
+
+def _checksum(data: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
+    first, second = sums
+    words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for one, other in zip(words, words, strict=True):
+        first = (first + one + second) & _WORD
+        second = (second + other + first) & _WORD
+    return first, second
