@@ -31,8 +31,8 @@ START_SECONDS = 300
 
 
 @contextmanager
-def vllm(python: Path, model: Path, log: Path) -> Iterator[str]:
-    """A vLLM server of one model; its address."""
+def vllm(python: Path, model: Path, log: Path, extra: Sequence[str] = ()) -> Iterator[str]:
+    """A vLLM server of one model, with extra options; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -40,13 +40,14 @@ def vllm(python: Path, model: Path, log: Path) -> Iterator[str]:
         str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--served-model-name", model.name,
         "--host", "127.0.0.1", "--port", str(port), "--max-model-len", "1024", "--dtype", "float32",
         # Seeded requests and chunked prefill do not go together on a CPU.
-        "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192",
+        "--no-enable-chunked-prefill", "--max-num-batched-tokens", "8192", *extra,
     ]  # fmt: skip
     environment = {
         **os.environ,
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_SERVER_DEV_MODE": "1",  # its prefix cache may be emptied
     }
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
