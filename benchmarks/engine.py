@@ -245,7 +245,10 @@ def client(arguments: argparse.Namespace, folder: Path) -> None:
     with loopback(8_000) as address:
         arms: dict[str, tuple[str, Callable[[int], tuple[list[str], dict[str, str]]]]] = {
             "offtraj": ("offtraj", partial(our_arguments, folder, address)),
-            "lm-evaluation-harness, token ids": ("lm_eval", partial(lm_eval, folder, questions, address, MODEL)),
+            "lm-evaluation-harness, token ids": (
+                "lm_eval_tokens",
+                partial(lm_eval, folder, questions, address, MODEL),
+            ),
             "lm-evaluation-harness, text": ("lm_eval", partial(lm_eval, folder, questions, address, None)),
             "inspect_ai, chat": ("inspect_ai", partial(inspect_ai, folder, questions, address)),
         }

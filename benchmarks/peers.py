@@ -17,7 +17,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PINS = {
     "offtraj": [str(ROOT)],
-    "lm_eval": ["lm_eval[api]==0.4.13", "transformers==5.23.0"],
+    "lm_eval": ["lm_eval[api]==0.4.13"],
+    "lm_eval_tokens": ["lm_eval[api]==0.4.13", "transformers==5.23.0"],
     "inspect_ai": ["inspect_ai==0.3.285", "openai==3.52.0"],
 }
 AT_ONCE = 64  # requests that a peer may have in flight; its default is one, or ten
