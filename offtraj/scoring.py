@@ -34,6 +34,7 @@ __all__ = [
     "Contender",
     "Sets",
     "choose_sets",
+    "chosen_engine",
     "find_contender",
     "grading_info",
     "judged",
@@ -98,7 +99,7 @@ def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
         EngineError: for a model that cannot be found or read.
     """
     declared = file.spec.reasoner(model)
-    spec = _engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
+    spec = chosen_engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
     if isinstance(spec, RecordedSpec) and (engine is None or declared is None or declared.recorded_as is None):
         raise UsageError(
             f"--model {model!r}: is a recording, which cannot go on from a prefix: give a folder or Hub id, and "
@@ -110,7 +111,7 @@ def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
         return Contender(_model_at(file.spec, model), spec, None)
     if declared.path is None and not isinstance(spec, RecordedSpec):
         raise UsageError(f"--engine {engine!r}: {model!r} has no weights (`path`) that it could run: give a folder")
-    return Contender(load_reasoner(file, declared), spec, declared)
+    return Contender(load_reasoner(file, declared, sampled=not isinstance(spec, RecordedSpec)), spec, declared)
 
 
 def _model_at(spec: Spec, model: str) -> Reasoner:
@@ -169,7 +170,7 @@ async def score(
         OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
     file, reasoner = sets.data.spec, contender.reasoner
-    engine = await open_engine(contender.engine, reasoner, file=file, model=contender.declared)
+    engine = await open_engine(contender.engine, reasoner, file=file, model=contender.declared, stage=stage)
     verifier, judge = RuleVerifier(), open_judge(judge_at, store)
     grader = Grader(verifier, store, judge, make_audit(judge_at, file.spec.seed))
     info = _info(sets, contender, engine) | grading_info(grader, judge_at)
@@ -230,7 +231,12 @@ def judged(grader: Grader) -> Judged:
 _TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
 
 
-def _engine(spec: Spec, name: str) -> EngineSpec:
+def chosen_engine(spec: Spec, name: str) -> EngineSpec:
+    """The engine of that name: one of the spec, `transformers`, or an endpoint's URL.
+
+    Raises:
+        UsageError: when it is none of these.
+    """
     if name in spec.engines:
         return spec.engines[name]
     if name == "transformers":

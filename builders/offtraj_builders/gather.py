@@ -108,7 +108,7 @@ async def gather(
         reasoner = load_reasoner(file, model)
         if (there := taken(reasoner, asked)) is not None:
             return there
-        engine = await open_engine(spec.engines[model.engine], reasoner, file=file, model=model)
+        engine = await open_engine(spec.engines[model.engine], reasoner, file=file, model=model, stage=stage)
         sampling = spec.sampling
         try:
             return await sample_solo(

@@ -17,6 +17,7 @@ from offtraj import __version__
 from offtraj.cli.build import build
 from offtraj.cli.check import check
 from offtraj.cli.compare import compare
+from offtraj.cli.doctor import doctor
 from offtraj.cli.quickstart import quickstart
 from offtraj.cli.regrade import regrade
 from offtraj.cli.report import report
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (quickstart, validate, plan, build, check, run, regrade, report, compare, schema, train):
+for command in (quickstart, validate, plan, doctor, build, check, run, regrade, report, compare, schema, train):
     app.command()(command)
 app.add_typer(store, name="store")
 

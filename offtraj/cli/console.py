@@ -108,14 +108,16 @@ def _part(table: Table, names: int, figures: list[int], *, bare: bool = False) -
 def stages() -> Iterator[Stage]:
     """Shows progress on the standard error: call with a name and a number of steps, then with steps done."""
     if sys.stderr.isatty():
-        with _bars() as begin:
-            yield begin
+        with _bars() as bars:
+            yield bars
     else:
-        yield _lines
+        yield _Lines()
 
 
 @contextmanager
 def _bars() -> Iterator[Stage]:
+    from rich.console import Group, RenderableType
+    from rich.live import Live
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -140,27 +142,57 @@ def _bars() -> Iterator[Stage]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console(stderr=True)) as progress:
 
-        def begin(name: str, total: int) -> Advance:
-            task = progress.add_task(name, total=total)
-            return lambda steps: progress.advance(task, steps)
+    class Bars:
+        """A bar for each stage; a line below them for what is waited for."""
 
-        yield begin
+        def __init__(self) -> None:
+            screen = console(stderr=True)
+            self._progress, self._waiting = Progress(*columns, console=screen), ""
+            self.live = Live(get_renderable=self._shown, console=screen)
+
+        def __call__(self, name: str, total: int, /) -> Advance:
+            task = self._progress.add_task(name, total=total)
+            return lambda steps: self._progress.advance(task, steps)
+
+        def wait(self, what: str, /) -> None:
+            self._waiting = what
+
+        def _shown(self) -> RenderableType:
+            waiting = Text(self._waiting, no_wrap=True, overflow="ellipsis")
+            return Group(self._progress, waiting) if self._waiting else self._progress
+
+    bars = Bars()
+    with bars.live:
+        yield bars
 
 
-def _lines(name: str, total: int) -> Advance:
-    done, started = 0, time.monotonic()
-    last = started
+class _Lines:
+    """A line every now and then."""
 
-    def advance(steps: int) -> None:
-        nonlocal done, last
-        done += steps
+    def __init__(self) -> None:
+        self._waiting = False
+        self._waited = 0.0  # when that was last said
+
+    def __call__(self, name: str, total: int, /) -> Advance:
+        done, started = 0, time.monotonic()
+        last = started
+
+        def advance(steps: int) -> None:
+            nonlocal done, last
+            done += steps
+            now = time.monotonic()
+            if (done >= total and steps) or now - last >= _EVERY:
+                last = now
+                rate = done / (now - started) if now > started else 0.0
+                left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
+                print(f"{name}: {done} of {total}, {rate:.1f}/s{left}", file=sys.stderr, flush=True)
+
+        return advance
+
+    def wait(self, what: str, /) -> None:
         now = time.monotonic()
-        if (done >= total and steps) or now - last >= _EVERY:
-            last = now
-            rate = done / (now - started) if now > started else 0.0
-            left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
-            print(f"{name}: {done} of {total}, {rate:.1f}/s{left}", file=sys.stderr, flush=True)
-
-    return advance
+        if what and (not self._waiting or now - self._waited >= _EVERY):
+            self._waited = now
+            print(what, file=sys.stderr, flush=True)
+        self._waiting = bool(what)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
 from offtraj.completion import Exactness, Reply, Request
-from offtraj.errors import EngineError
+from offtraj.progress import Stage, quiet
 from offtraj.reasoner import Reasoner
-from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
 
 __all__ = ["Engine", "open_engine"]
 
@@ -43,7 +43,12 @@ class Engine(Protocol):
 
 
 async def open_engine(
-    spec: EngineSpec, reasoner: Reasoner, *, file: SpecFile | None = None, model: ModelSpec | None = None
+    spec: EngineSpec,
+    reasoner: Reasoner,
+    *,
+    file: SpecFile | None = None,
+    model: ModelSpec | None = None,
+    stage: Stage = quiet,
 ) -> Engine:
     """Open what the spec describes for one model.
 
@@ -52,10 +57,11 @@ async def open_engine(
         reasoner: The model that it runs.
         file: Where the declaration stands, for paths and variables; none for one given by hand.
         model: The model's declaration; needed for recordings.
+        stage: Is told what is waited for.
 
     Raises:
         SpecError: for a missing file or variable.
-        EngineError: for a kind that this version cannot open, a model that cannot be loaded, or a server that is to be
+        EngineError: for a model that cannot be loaded, or a server that is to be
             asked how it takes prompts and does not say.
     """
     match spec:
@@ -81,8 +87,20 @@ async def open_engine(
             except BaseException:
                 await endpoint.close()
                 raise
-        case _:
-            raise EngineError(
-                f"engine kind {spec.kind!r} cannot be opened by this version: start the server yourself and "
-                "give it as {kind: openai, base_url: http://127.0.0.1:8000/v1}"
+        case VllmSpec():
+            from offtraj.sampling.endpoint import Endpoint
+            from offtraj.sampling.openai import OpenAIEngine
+            from offtraj.sampling.vllm import VllmServer
+            from offtraj.sampling.vllm_command import vllm_command
+
+            server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, stage=stage)
+            endpoint = Endpoint(
+                server.base_url,
+                key=server.key,
+                timeout=spec.timeout,
+                max_retries=spec.max_retries,
+                patience=spec.patience,
+                most=spec.concurrency,
+                revive=server.revive,
             )
+            return OpenAIEngine(reasoner, endpoint, start=server.start, stop=server.close)

@@ -105,7 +105,7 @@ class SpecFile:
 
     def _path_errors(self) -> Iterator[SpecError]:
         from offtraj.spec.benchmark import FileSource
-        from offtraj.spec.engine import OpenAISpec, RecordedSpec
+        from offtraj.spec.engine import OpenAISpec, RecordedSpec, VllmSpec
 
         spec = self.spec
         checks: list[tuple[str, str, Loc]] = []
@@ -116,14 +116,19 @@ class SpecFile:
             if isinstance(engine, RecordedSpec):
                 checks += [("file", file, ("engines", name, "files", i)) for i, file in enumerate(engine.files)]
             elif isinstance(engine, OpenAISpec):
-                checks.append(("url", engine.base_url, ("engines", name, "base_url")))
+                checks.append(("text", engine.base_url, ("engines", name, "base_url")))
+            elif isinstance(engine, VllmSpec):
+                checks.append(("text", engine.python or "", ("engines", name, "python")))
+                checks += [
+                    ("text", text, ("engines", name, "environment", k)) for k, text in engine.environment.items()
+                ]
         for group, models in (("models", spec.models), ("guides", spec.guides)):
             for index, model in enumerate(models):
                 if model.path is not None:
                     checks.append(("model", model.path, (group, index, "path")))
         if spec.publish is not None and spec.publish.card is not None:
             checks.append(("file", spec.publish.card, ("publish", "card")))
-        resolve = {"file": self.file, "url": self.expand, "model": self.model_path}
+        resolve = {"file": self.file, "text": self.expand, "model": self.model_path}
         for kind, value, loc in checks:
             try:
                 resolve[kind](value, *loc)

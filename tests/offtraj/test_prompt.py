@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.models import Template, make_tokenizer
+from support.chat_server import chatting
+from support.echo import echoed, hundred_prompts
+from support.models import TEMPLATES, Template, make_tokenizer
+from support.prefixes import KINDS, hundred_prefixes
+from tokenizers import normalizers
 
+from offtraj.cut import cut_steer
 from offtraj.errors import EngineError
 from offtraj.prompt import ChatFormat, fill_template, question_template
-from offtraj.trajectory import NONE, THINK, Delimiters, split
+from offtraj.trajectory import NONE, THINK, Delimiters
 
 PREFIXES = [
     "",
@@ -111,18 +116,75 @@ def test_a_question_is_put_in_once() -> None:
     assert question_template("math", "{question}") == "{question}"
 
 
-@pytest.mark.parametrize("template", ["r1", "qwen3"])
-def test_real_prefixes_go_through_the_tokenizer_unchanged(template: Template, data: Path) -> None:
-    chat = make_format(template)
-    checked = 0
-    for name in ("aime25_dagmath", "mip", "skythought"):
-        with gzip.open(data / "traces" / f"{name}.jsonl.gz", "rt") as lines:
-            for row in [json.loads(next(lines)) for _ in range(30)]:
-                prefix = split(row["response"]).thinking[:1500]
-                prompt = chat.steered([(row["question"], prefix)])[0]
-                decoded = chat.tokenizer.decode(
-                    prompt.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
-                )
-                assert decoded.endswith(OPENED[template] + prefix)
-                checked += 1
-    assert checked == 90
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_hundred_real_prefixes_stand_behind_the_delimiter_exactly(template: Template, data: Path) -> None:
+    chat = make_format(template, THINK)
+    prefixes = hundred_prefixes(data, chat.tokens)
+    counts = Counter(one.kind for one in prefixes)
+    assert counts.total() == 100
+    assert counts.keys() == KINDS.keys()
+    prompts = chat.steered([(one.question, one.prefix) for one in prefixes])
+    for one, prompt in zip(prefixes, prompts, strict=True):
+        assert KINDS[one.kind](one.prefix)
+        expected = chat.generation_prompt(one.question).removesuffix("<think>\n") + "<think>\n" + one.prefix
+        decoded = chat.tokenizer.decode(prompt.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        assert decoded == expected == prompt.text
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_cuts_by_tokens_end_with_whole_characters(template: Template, data: Path) -> None:
+    chat = make_format(template, THINK)
+    within = 0
+    for one in hundred_prefixes(data, chat.tokens):
+        text = one.source[:1500]
+        spans = chat.tokens.spans(text)
+        cuts = [cut_steer(spans, share) for share in (0.2, 0.4, 0.6, 0.8)]
+        for cut, share in zip(cuts, (0.2, 0.4, 0.6, 0.8), strict=True):
+            budget = spans.budget(share)
+            whole = np.searchsorted(spans.ends, cut.end - 1, side="right")  # tokens, with a character less
+            assert whole < budget <= cut.tokens
+            within += cut.tokens > budget
+        steered = chat.steered([("x", text[: cut.end]) for cut in cuts])
+        for cut, prompt in zip(cuts, steered, strict=True):
+            decoded = chat.tokenizer.decode(prompt.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            assert decoded.endswith("<think>\n" + text[: cut.end])
+    assert within > 10  # budgets that end between two tokens of one character
+
+
+def test_decomposed_characters_stay_as_the_model_wrote_them() -> None:
+    text = "r_i\u0304 and J\u0302\u207a, \u212b, \ufb01"
+    chat = make_format("qwen3")
+    assert chat.steered([("x", text)])[0].text.endswith(text)
+    whole = make_tokenizer("qwen3")
+    assert whole.decode(whole(text)["input_ids"]) != text  # as the tokenizer has it
+
+
+@pytest.mark.parametrize(
+    "normalizer", [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Strip(), normalizers.Replace("  ", " ")]
+)
+def test_a_tokenizer_that_changes_text_is_refused(normalizer: normalizers.Normalizer) -> None:
+    tokenizer = make_tokenizer("qwen3")
+    tokenizer.backend_tokenizer.normalizer = normalizer
+    chat = ChatFormat(tokenizer, None, name="changing")
+    with pytest.raises(EngineError, match="changing: its tokenizer does not give a prompt's text back, first at"):
+        chat.steered([("x", "\ufb01ne,  SO  ")])
+
+
+def test_a_tokenizer_that_changes_text_is_shown_to_do_so() -> None:
+    tokenizer = make_tokenizer("qwen3")
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFKC()
+    chat = ChatFormat(tokenizer, None, name="changing")
+    chat.steered([("x", "fine")])
+    with pytest.raises(EngineError, match=r"at character 59: '.*<think>\\n\\ufb01ne' became '.*<think>\\nfine'"):
+        chat.steered([("x", "\ufb01ne")])
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+async def test_a_server_sees_the_ids_of_a_hundred_real_prompts(template: Template, data: Path, tmp_path: Path) -> None:
+    make_tokenizer(template).save_pretrained(tmp_path)
+    prompts = hundred_prompts(make_format(template, THINK), data)
+    async with chatting(tmp_path) as server:
+        assert await echoed(server.base_url, prompts) == [prompt.ids for prompt in prompts]
+        as_text = await echoed(server.base_url, prompts, mode="text")
+    changed = sum(seen != prompt.ids for seen, prompt in zip(as_text, prompts, strict=True))
+    assert (changed == 0) == (template == "r1")  # Qwen's normal form composes what a server tokenises

@@ -105,9 +105,10 @@ def results(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(path for part in ("data", "runs") for path in (folder / part).rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
-        if path.name == "run.json":  # without the time it took, and where the model lay
+        if path.name == "run.json":  # without what it took, and where model and server were
             info = json.loads(path.read_text().replace(str(folder.resolve()), "."))
-            found[name] = {key: value for key, value in info.items() if key != "timing"}
+            del info["timing"], info["engine"]["base_url"], info["engine"]["tried_again"]
+            found[name] = info
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

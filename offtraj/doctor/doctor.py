@@ -1,0 +1,98 @@
+"""Examining one model of a spec with one engine, from its files to what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from offtraj.doctor.finding import Diagnosis, Finding
+from offtraj.doctor.local import examine_local
+from offtraj.doctor.model_files import ModelFiles
+from offtraj.doctor.prefill import examine_prefill
+from offtraj.doctor.recording import examine_recording
+from offtraj.doctor.served import examine_served
+from offtraj.doctor.template import examine_template, found_delimiters
+from offtraj.errors import UsageError
+from offtraj.reasoner import Reasoner, load_reasoner, stated_delimiters
+from offtraj.sampling.endpoint import open_endpoint
+from offtraj.scoring import chosen_engine
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec
+from offtraj.trajectory import NONE
+
+__all__ = ["examine"]
+
+
+async def examine(file: SpecFile, model: str, engine: str | None = None) -> Diagnosis:
+    """Find out whether runs of a model would be exact, and why not.
+
+    Args:
+        file: The spec.
+        model: Id of one of its models or guides.
+        engine: A name of the spec, `transformers`, or an endpoint's URL; the model's own by default.
+
+    Raises:
+        UsageError: for a model or an engine that the spec does not know, or a recorded model with another engine.
+        EngineError: for a model that cannot be found, or without a usable tokenizer or chat template.
+    """
+    declared = file.spec.reasoner(model)
+    if declared is None:
+        known = ", ".join(one.id for one in file.spec.reasoners)
+        raise UsageError(f"--model {model!r}: {file.path} has no such model or guide, but {known}")
+    name = engine or declared.engine
+    spec = chosen_engine(file.spec, name)
+    if isinstance(spec, RecordedSpec):
+        if declared.recorded_as is None:
+            raise UsageError(f"--engine {name!r}: is a recording, in which {model!r} has no name (`recorded_as`)")
+        return Diagnosis(model, name, (examine_recording(file, declared, spec, name),))
+    if declared.path is None:
+        raise UsageError(f"--engine {name!r}: {model!r} has no weights (`path`) that it could run: give a folder")
+    return Diagnosis(model, name, tuple([one async for one in _findings(file, declared, spec)]))
+
+
+async def _findings(file: SpecFile, declared: ModelSpec, spec: EngineSpec) -> AsyncIterator[Finding]:
+    stated = stated_delimiters(declared)
+    reasoner = load_reasoner(file, declared, delimiters=stated or NONE, sampled=True)
+    chat = reasoner.format
+    assert chat is not None
+    mode = spec.prompts if isinstance(spec, OpenAISpec) else "ids"
+    chat.delimiters = stated or found_delimiters(chat) or NONE
+    reasoner = replace(reasoner, delimiters=chat.delimiters)
+    files = ModelFiles(reasoner)
+    for finding in examine_template(chat, stated, mode=mode):
+        yield finding
+        if finding.ends:
+            return
+    yield examine_prefill(chat, needed=mode == "chat", forces=_forces(file))
+    ours = not isinstance(spec, OpenAISpec)
+    for finding in files.examine(file.spec.sampling.max_tokens, ours=ours):
+        yield finding
+    async for finding in _engine_findings(file, reasoner, files, spec):
+        yield finding
+
+
+async def _engine_findings(
+    file: SpecFile, reasoner: Reasoner, files: ModelFiles, spec: EngineSpec
+) -> AsyncIterator[Finding]:
+    sampling = file.spec.sampling
+    match spec:
+        case TransformersSpec():
+            async for finding in examine_local(reasoner, spec, sampling):
+                yield finding
+        case OpenAISpec():
+            endpoint = open_endpoint(spec, file.expand(spec.base_url, "engines"))
+            try:
+                async for finding in examine_served(
+                    endpoint, reasoner, files, sampling, spec.prompts, forces=_forces(file)
+                ):
+                    yield finding
+            finally:
+                await endpoint.close()
+        case _:
+            remedy = "start the server yourself, and give --engine URL"
+            yield Finding("engine", "unsupported", f"kind {spec.kind!r} is not opened here", remedy)
+
+
+def _forces(file: SpecFile) -> bool:
+    """Whether some prefixes of a spec end the thinking."""
+    guidability = file.spec.tests.guidability
+    return guidability is not None and "answer-forcing" in guidability.variants

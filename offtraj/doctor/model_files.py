@@ -1,0 +1,103 @@
+"""What the files beside a model's weights say: how much it holds, where it stops, what it would sample with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from offtraj.doctor.finding import Finding
+from offtraj.reasoner import Reasoner
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PretrainedConfig
+
+__all__ = ["ModelFiles"]
+
+_DEFAULTS = ("top_k", "min_p", "repetition_penalty")  # what servers take from them, beside what every request says
+_NEUTRAL = {"top_k": (None, 0, -1), "min_p": (None, 0.0), "repetition_penalty": (None, 1.0)}
+
+
+class ModelFiles:
+    """`config.json` and `generation_config.json`, read when they are first asked for."""
+
+    def __init__(self, reasoner: Reasoner) -> None:
+        assert reasoner.path is not None and reasoner.format is not None
+        self._path = reasoner.path
+        self._pinned: dict[str, Any] = {} if reasoner.in_folder else {"revision": reasoner.revision}
+        self._tokenizer = reasoner.format.tokenizer
+
+    @cached_property
+    def config(self) -> PretrainedConfig | None:
+        """`None` where it cannot be read."""
+        from transformers import AutoConfig
+
+        try:
+            config: PretrainedConfig = AutoConfig.from_pretrained(self._path, **self._pinned)
+        except Exception:  # the library raises what its parts raise
+            return None
+        return config
+
+    @cached_property
+    def generation(self) -> GenerationConfig | None:
+        """`None` where there is none."""
+        from transformers import GenerationConfig
+
+        try:
+            return GenerationConfig.from_pretrained(self._path, **self._pinned)
+        except Exception:
+            return None
+
+    @property
+    def context(self) -> int | None:
+        """Tokens of prompt and completion that the model was made for."""
+        text: Any = None if self.config is None else self.config.get_text_config()
+        return getattr(text, "max_position_embeddings", None)
+
+    @cached_property
+    def ends(self) -> dict[int, list[str]]:
+        """Each end token, with the files that name it."""
+        found: dict[int, list[str]] = {}
+        text: Any = None if self.config is None else self.config.get_text_config()
+        for name, value in (
+            ("tokenizer", self._tokenizer.eos_token_id),
+            ("config", getattr(text, "eos_token_id", None)),
+            ("generation_config", getattr(self.generation, "eos_token_id", None)),
+        ):
+            for token in [value] if isinstance(value, int) else value or []:
+                found.setdefault(token, []).append(name)
+        return found
+
+    def examine(self, max_tokens: int, *, ours: bool) -> Iterator[Finding]:
+        """Findings, without a server.
+
+        Args:
+            max_tokens: Of prompt and completion, as the spec samples.
+            ours: Whether the model runs in this process or in a server that we start.
+        """
+        yield self._context(max_tokens, needed=ours)
+        shown = ", ".join(
+            f"{token} {self._tokenizer.convert_ids_to_tokens(token)!r} ({', '.join(names)})"
+            for token, names in self.ends.items()
+        )
+        if shown:
+            yield Finding("end tokens", "exact", shown)
+        else:
+            remedy = "set eos_token_id in its generation_config.json"
+            yield Finding("end tokens", "unsupported", "none is named", remedy)
+        defaults = {name: getattr(self.generation, name, None) for name in _DEFAULTS}
+        leaking = {name: value for name, value in defaults.items() if value not in _NEUTRAL[name]}
+        what = ", ".join(f"{name} {value}" for name, value in leaking.items())
+        told = f"{what} in its generation_config.json: every request overrules them" if leaking else "none to leak"
+        yield Finding("generation defaults", "exact", told)
+
+    def _context(self, max_tokens: int, *, needed: bool) -> Finding:
+        if self.context is None:
+            what = "its config.json does not say how many tokens the model holds"
+            return Finding("context", "unsupported", what, needed=False)
+        if self.context < max_tokens:
+            what = f"the model holds {self.context:,} tokens, the spec samples up to {max_tokens:,}"
+            return Finding("context", "inexact", what, f"set sampling.max_tokens to {self.context}", needed=needed)
+        return Finding(
+            "context", "exact", f"the model holds {self.context:,} tokens, of {max_tokens:,} that are sampled"
+        )

@@ -1,0 +1,43 @@
+"""What a chat template does to an assistant's turn that is to be continued: why chat mode is exact, or not."""
+
+from __future__ import annotations
+
+from offtraj.doctor.change import changes, told
+from offtraj.doctor.finding import Finding
+from offtraj.doctor.template import CLOSING, QUESTION, probes
+from offtraj.prompt import ChatFormat
+
+__all__ = ["examine_prefill"]
+
+
+def examine_prefill(chat: ChatFormat, *, needed: bool, forces: bool) -> Finding:
+    """Continue a turn of opening delimiter and prefix, as servers do with `continue_final_message`.
+
+    Args:
+        chat: The model's.
+        needed: Whether prompts are to be sent that way.
+        forces: Whether some prefixes end the thinking (answer-forcing).
+    """
+    name, kinds = "chat prefill", probes(chat.delimiters)
+    found = {kind: _changes(chat, prefix) for kind, prefix in kinds.items()}
+    if not any(found.values()):
+        return Finding(name, "exact", f"the template keeps it, for each of {len(kinds)} texts", needed=needed)
+    if not any(several for kind, several in found.items() if kind != CLOSING):
+        what = f"the template keeps it, but where it ends the thinking: {found[CLOSING][0]}"
+        return Finding(name, "inexact", what, "leave out answer-forcing, or send ids", needed=needed and forces)
+    return Finding(
+        name, "inexact", f"the template changes it: {told(found)}", "send ids (`prompts: ids`)", needed=needed
+    )
+
+
+def _changes(chat: ChatFormat, prefix: str) -> tuple[str, ...]:
+    """What becomes of the prefix."""
+    (prompt,) = chat.steered([(QUESTION, prefix)])
+    turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": prompt.thinking}]
+    try:
+        text = str(chat.tokenizer.apply_chat_template(turns, continue_final_message=True, tokenize=False))
+    except Exception as error:  # templates are programs, and raise what they like
+        if "does not appear in the chat" in str(error):
+            return ("the thinking is dropped, and servers refuse the turn",)
+        return (f"refused: {(str(error).strip() or type(error).__name__).splitlines()[0]}",)
+    return changes(prompt, text, chat.delimiters, chat.tokenizer.bos_token)

@@ -1,0 +1,124 @@
+"""What a server sees of a prompt, in each way to send one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple, get_args
+
+from offtraj.doctor.change import SECOND_BOS, changes, told
+from offtraj.doctor.finding import Finding
+from offtraj.doctor.server import Refusal, Said, Server
+from offtraj.doctor.template import CLOSING, QUESTION, probes
+from offtraj.prompt import ChatFormat, Prompt
+from offtraj.sampling.wire import Mode, difference
+
+__all__ = ["Seen", "examine_prompts"]
+
+_LINE = 120
+
+
+class Seen(NamedTuple):
+    """What came of the prompts."""
+
+    findings: tuple[Finding, ...]
+    mode: Mode | None
+    """How a run sends prompts; `None` where the server does not take them so."""
+    said: tuple[Said, ...]
+    """What was written after them, in that mode."""
+    modes: tuple[Mode, ...]
+    """All that the server takes."""
+
+
+async def examine_prompts(server: Server, wanted: str, *, forces: bool) -> Seen:
+    """Send prefixes that tend to be changed, in each mode, and compare what the server says it saw.
+
+    Args:
+        server: The server.
+        wanted: The mode of the spec, or `auto` for the first that is taken.
+        forces: Whether some prefixes end the thinking (answer-forcing).
+    """
+    kinds = probes(server.chat.delimiters)
+    if not forces:
+        kinds.pop(CLOSING, None)
+    prompts = dict(zip(kinds, server.chat.steered([(QUESTION, prefix) for prefix in kinds.values()]), strict=True))
+    answers: dict[Mode, list[Said]] = {}
+    findings: dict[Mode, Finding] = {}
+    for mode in get_args(Mode):
+        findings[mode], answers[mode] = await _mode(server, mode, prompts)
+    taken = tuple(mode for mode in findings if answers[mode])
+    used = next((mode for mode in taken if wanted in (mode, "auto")), None)
+    first: Mode = used or ("ids" if wanted == "auto" else wanted)  # type: ignore[assignment]  # a Mode, if not auto
+    listed = [
+        Finding(one.check, one.state, one.found, one.remedy if mode == first else "", needed=mode == first)
+        for mode, one in findings.items()
+    ]
+    echo = _echo(answers["ids"], list(prompts.values())) if answers["ids"] else []
+    return Seen((*listed, *echo), used, tuple(answers[used] if used else ()), taken)
+
+
+async def _mode(server: Server, mode: Mode, prompts: Mapping[str, Prompt]) -> tuple[Finding, list[Said]]:
+    """One mode, and the answers; none where the server refuses the first prompt."""
+    name = f"prompts: {mode}"
+    found: dict[str, tuple[str, ...]] = {}
+    answers: list[Said] = []
+    note = ""
+    for kind, prompt in prompts.items():
+        try:
+            answer = await server.ask(mode, prompt, 1)
+            if mode == "text" and SECOND_BOS in _changes(server.chat, prompt, answer):
+                server.drop, note = (
+                    str(server.chat.tokenizer.bos_token),
+                    " (the server's own BOS stands for the template's)",
+                )
+                answer = await server.ask(mode, prompt, 1)
+        except Refusal as refusal:
+            if not answers:
+                return Finding(name, "unsupported", f"refused: {_shortened(str(refusal))}", _instead(mode)), []
+            found[kind] = (f"refused: {_shortened(str(refusal))}",)
+        else:
+            answers.append(answer)
+            found[kind] = _changes(server.chat, prompt, answer)
+    if any(found.values()):
+        return Finding(name, "inexact", f"taken, but: {told(found)}{note}", _instead(mode)), answers
+    shown = "the same ids" if answers[0].seen is not None else "as many ids"
+    return Finding(name, "exact", f"taken: {shown} for each of {len(prompts)} texts{note}"), answers
+
+
+def _changes(chat: ChatFormat, prompt: Prompt, answer: Said) -> tuple[str, ...]:
+    """How what the server saw differs from what was sent."""
+    sent = list(prompt.ids)
+    if answer.seen is not None:
+        if list(answer.seen) == sent:
+            return ()
+        text = chat.tokenizer.decode(list(answer.seen), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        words = changes(prompt, str(text), chat.delimiters, chat.tokenizer.bos_token)
+        return words or (f"the same text is cut into other tokens, {difference(sent, answer.seen)}",)
+    if answer.counted is None:
+        return ("nothing shows what the server saw",)
+    extra = answer.counted - len(sent)
+    if extra == 1 and sent[:1] == [chat.tokenizer.bos_token_id]:
+        return (SECOND_BOS,)  # most likely
+    return (f"{abs(extra)} ids {'more' if extra > 0 else 'fewer'} are counted",) if extra else ()
+
+
+def _echo(answers: list[Said], prompts: list[Prompt]) -> list[Finding]:
+    """Whether a run can hold what the server saw against what was sent."""
+    if any(answer.seen is not None for answer in answers):
+        return [Finding("echo", "exact", "the server says which ids it saw, and a run compares them", needed=False)]
+    what = "the server does not say which ids it saw"
+    counted = [answer.counted for answer in answers]
+    if counted == [len(prompt.ids) for prompt in prompts]:
+        what += ", only how many: as many as were sent"
+    return [Finding("echo", "unsupported", what, "vLLM says it, to `return_token_ids`", needed=False)]
+
+
+def _shortened(text: str) -> str:
+    """The first sentence of a message, and no more than a line of it."""
+    sentence = re.split(r"(?<=[.!?]) ", text, maxsplit=1)[0]
+    return sentence if len(sentence) <= _LINE else sentence[:_LINE] + " …"
+
+
+def _instead(mode: Mode) -> str:
+    other = "serve the model with vLLM or SGLang, which take ids" if mode == "ids" else "send ids (`prompts: ids`)"
+    return f"{other}, or `prompts: auto` for what the server takes" if mode == "ids" else other

@@ -1,0 +1,127 @@
+"""A server, from its list of models to what the model writes alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from offtraj.doctor.finding import Finding
+from offtraj.doctor.model_files import ModelFiles
+from offtraj.doctor.sampled import examine_sampling
+from offtraj.doctor.seen import examine_prompts
+from offtraj.doctor.server import Refusal, Said, Server
+from offtraj.doctor.template import QUESTION
+from offtraj.doctor.written import examine_ends, examine_solo, examine_texts
+from offtraj.reasoner import Reasoner
+from offtraj.sampling.endpoint import Endpoint, Rejected, ServedModel, Unanswered, public_url
+from offtraj.sampling.wire import Mode
+from offtraj.spec import SamplingSpec
+
+__all__ = ["examine_served"]
+
+_SOLO = 2048  # tokens in which an easy question is thought about
+
+
+class _Entry(NamedTuple):
+    """What a server says of the model, and the finding of it."""
+
+    finding: Finding
+    model: ServedModel | None
+
+
+async def examine_served(
+    endpoint: Endpoint, reasoner: Reasoner, files: ModelFiles, sampling: SamplingSpec, wanted: str, *, forces: bool
+) -> AsyncIterator[Finding]:
+    """Everything that a server can be asked.
+
+    Args:
+        endpoint: The server.
+        reasoner: The model.
+        files: Of the model.
+        sampling: The spec's.
+        wanted: How the spec sends prompts.
+        forces: Whether some prefixes end the thinking (answer-forcing).
+    """
+    chat = reasoner.format
+    assert chat is not None
+    finding, entry = await _entry(endpoint, reasoner)
+    yield finding
+    if entry is None:
+        return
+    yield _context(entry, sampling.max_tokens)
+    server = Server(endpoint, entry.id, chat, sampling)
+    seen = await examine_prompts(server, wanted, forces=forces)
+    for finding in seen.findings:
+        yield finding
+    if "chat" in seen.modes:
+        yield await _parser(server, needed=seen.mode == "chat")
+    if seen.mode is None:
+        return
+    async for finding in examine_sampling(server, seen.mode):
+        yield finding
+    prompt = chat.solo(QUESTION)
+    most = min(sampling.max_tokens, entry.max_model_len or sampling.max_tokens) - len(prompt.ids)
+    said: tuple[Said, ...] = seen.said
+    try:
+        alone = await server.ask(seen.mode, prompt, max(1, min(_SOLO, most)))
+    except Refusal as refusal:
+        yield Finding("solo sample", "unsupported", f"refused: {refusal}")
+    else:
+        said = (*said, alone)
+        opened = bool(chat.delimiters.open) and prompt.text.rstrip("\n").endswith(chat.delimiters.open.rstrip("\n"))
+        yield examine_solo(alone, chat, opened=opened)
+    for finding in examine_texts(said, chat, files.ends):
+        yield finding
+    yield examine_ends(said, chat, files.ends)
+
+
+async def _entry(endpoint: Endpoint, reasoner: Reasoner) -> _Entry:
+    """The model in the server's list, as a run would choose it."""
+    url = public_url(endpoint.base_url)
+    name = reasoner.path or reasoner.id
+    try:
+        listed = await endpoint.models()
+    except Rejected as error:
+        if error.status in (404, 405, 501):
+            what = f"{url} lists no models: it is asked for {name!r}"
+            return _Entry(Finding("served model", "unsupported", what, needed=False), ServedModel(name, None))
+        remedy = "give the key: `api_key_env` names the variable that holds it" if error.status in (401, 403) else ""
+        return _Entry(Finding("server", "unsupported", f"{url}: {error}", remedy), None)
+    except Unanswered as error:
+        remedy = "start the server, or give its address with --engine URL"
+        return _Entry(Finding("server", "unsupported", f"{url} does not answer: {error}", remedy), None)
+    by_name = {model.id: model for model in listed}
+    found = by_name.get(reasoner.id) or by_name.get(name)
+    if found is not None:
+        return _Entry(Finding("served model", "exact", f"{found.id!r} at {url}"), found)
+    if len(listed) == 1:
+        what = f"{url} serves only {listed[0].id!r}, which is taken for {name!r}"
+        remedy = f"serve it under its name (vLLM: --served-model-name {reasoner.id})"
+        return _Entry(Finding("served model", "inexact", what, remedy, needed=False), listed[0])
+    what = f"{url} serves {', '.join(map(repr, by_name)) or 'no model'}, and not {reasoner.id!r} or {name!r}"
+    return _Entry(Finding("served model", "unsupported", what, "serve it under one of these names"), None)
+
+
+def _context(entry: ServedModel, max_tokens: int) -> Finding:
+    length, name = entry.max_model_len, "served context"
+    if length is None:
+        return Finding(name, "unsupported", "the server does not say how many tokens it holds", needed=False)
+    if length < max_tokens:
+        what = f"{length:,} tokens of prompt and completion, and up to {max_tokens:,} are sampled"
+        remedy = f"vLLM: --max-model-len {max_tokens}; or set sampling.max_tokens to {length}"
+        return Finding(name, "inexact", what, remedy)
+    return Finding(name, "exact", f"{length:,} tokens of prompt and completion, of {max_tokens:,} that are sampled")
+
+
+async def _parser(server: Server, *, needed: bool) -> Finding:
+    """Whether thinking is taken out of chat replies."""
+    mode: Mode = "chat"
+    try:
+        said = await server.ask(mode, server.chat.solo(QUESTION), 64)
+    except Refusal as refusal:
+        return Finding("reasoning parser", "unsupported", f"refused: {refusal}", needed=needed)
+    if said.reasoning:
+        what = "chat replies have their thinking in a field of its own, without delimiters and white space around it"
+        remedy = "serve the model without --reasoning-parser" if needed else ""
+        return Finding("reasoning parser", "inexact", what, remedy, needed=needed)
+    return Finding("reasoning parser", "exact", "none in the way: chat replies are one text", needed=needed)

@@ -1,0 +1,49 @@
+"""What is shown while something is waited for."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from offtraj.cli import console
+
+
+def test_waiting_is_a_plain_line_now_and_then_where_the_output_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with console.stages() as stage:
+        for second in range(5):
+            stage.wait(f"starting: {second} s")
+        stage.wait("")
+        stage.wait("starting again")
+        monkeypatch.setattr(console, "_EVERY", 0.0)
+        stage.wait("starting still")
+    assert capsys.readouterr().err.splitlines() == ["starting: 0 s", "starting again", "starting still"]
+
+
+PROGRAM = """
+import time
+from offtraj.cli.console import stages
+with stages() as stage:
+    advance = stage("solo", 4)
+    stage.wait("starting vLLM: [1] s")
+    time.sleep(0.5)
+    stage.wait("")
+    advance(4)
+"""
+
+
+def test_waiting_is_a_line_below_the_bars_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    subprocess.run([sys.executable, "-c", PROGRAM], stderr=theirs, check=True, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    shown = os.read(ours, 2**16).decode()
+    os.close(ours)
+    assert "starting vLLM: [1] s" in shown
+    after = shown.rpartition("starting vLLM")[2]
+    assert "solo" in after
+    assert "4/4" in after
