@@ -156,7 +156,7 @@ def test_a_limit_is_written_down(spec: Path, offtraj: Run, tmp_path: Path) -> No
         ("one-question", [], 1, "none on another question"),
         ("nothing-qualifies", ["--test", "guidability"], 1, "nothing qualifies for any set"),
         ("code", [], 2, "this version cannot verify the domain 'code' yet"),
-        ("vllm", [], 1, "engine kind 'vllm' cannot be opened by this version"),
+        ("vllm", [], 1, "`python` of the engine: 'no/python': there is no such interpreter: give the path of one"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_message_and_leaves_nothing(
@@ -212,7 +212,7 @@ def test_bad_input_gets_one_message_and_leaves_nothing(
             model = f"{{id: weak, engine: gpu, path: {qwen3}}}"
             spec.write_text(
                 SPEC.replace("{id: weak, engine: tape, recorded_as: Weak, tokenizer: words}", model).replace(
-                    "engines:", "engines:\n  gpu: {kind: vllm}"
+                    "engines:", "engines:\n  gpu: {kind: vllm, python: no/python}"
                 )
             )
     before = digest(out) if out.is_dir() else None
