@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -38,12 +39,36 @@ class _Asked(NamedTuple):
     request: Request
 
 
+class _Placed(NamedTuple):
+    """A row, and where its completions are."""
+
+    row: SteeredRow
+    key: str
+    prefix_tokens: int | None
+
+
+class _Places:
+    """Where the completions of rows are, in the rows' order: 44 bytes a row, so that prompts are rendered once."""
+
+    def __init__(self) -> None:
+        self._keys, self._prefixes = bytearray(), array("q")
+
+    def add(self, asked: _Asked) -> None:
+        prompt = asked.request.prompt
+        self._keys += bytes.fromhex(asked.request.key)
+        self._prefixes.append(-1 if prompt is None else prompt.prefix_tokens)
+
+    def place(self, at: int, row: SteeredRow) -> _Placed:
+        prefix = self._prefixes[at]
+        return _Placed(row, self._keys[32 * at : 32 * (at + 1)].hex(), None if prefix < 0 else prefix)
+
+
 @dataclass
 class Runner:
-    """One model on steered rows. First `generate`, then `outcomes`, over the same rows.
+    """One model on steered rows. First `generate`, then `outcomes`, over the same rows in the same order.
 
     What was generated is in the store, whatever happens afterwards; `outcomes` reads it from there, in the
-    rows' order. Memory does not grow with the rows, except by the failures.
+    rows' order. Memory grows with the rows by some bytes each, and by the failures.
     """
 
     reasoner: Reasoner
@@ -59,6 +84,7 @@ class Runner:
     generated: int = 0
     """Completions that were not in the store before."""
     _failures: dict[tuple[str, int], str] = field(default_factory=dict)
+    _places: _Places = field(default_factory=_Places)
 
     async def generate(self, rows: Iterable[SteeredRow], advance: Advance = unseen) -> None:
         """Sample what the store lacks; completions are graded while others are being generated.
@@ -67,9 +93,11 @@ class Runner:
             EngineError: when the engine gives up, or a prompt is not the one that was published.
             UsageError: when the rows do not fit the model.
         """
+        self._places = _Places()
 
         def requests() -> Iterator[Request]:
             for asked in self._asked(rows):
+                self._places.add(asked)
                 if self._unfit(asked.row):
                     advance(len(asked.request.samples))
                     continue
@@ -88,9 +116,10 @@ class Runner:
 
     async def outcomes(self, rows: Iterable[SteeredRow]) -> AsyncIterator[Outcome]:
         """An outcome for each sample of each row, in order; what could not be had is unscored."""
-        for chunk in _chunks(self._asked(rows), _CHUNK):
+        places = (self._places.place(at, row) for at, row in enumerate(rows))
+        for chunk in _chunks(places, _CHUNK):
             made = await asyncio.gather(
-                *(self._outcome(asked, number) for asked in chunk for number in asked.request.samples)
+                *(self._outcome(placed, number) for placed in chunk for number in range(self.samples[placed.row.test]))
             )
             for outcome in made:
                 yield outcome
@@ -132,9 +161,9 @@ class Runner:
             return None
         return f"{UNFIT} {close!r}" if close and close in row.prefix else None
 
-    async def _outcome(self, asked: _Asked, number: int) -> Outcome:
-        row, request = asked
-        completion = self.store.completion(request.key, number)
+    async def _outcome(self, placed: _Placed, number: int) -> Outcome:
+        row = placed.row
+        completion = self.store.completion(placed.key, number)
         unfit = self._unfit(row)
         if completion is not None and unfit is None:
             verdict = await self._verdict(row, completion)
@@ -147,8 +176,8 @@ class Runner:
             completion,
             verdict,
             exactness=self.engine.exactness,
-            prefix_tokens=None if request.prompt is None else request.prompt.prefix_tokens,
-            max_tokens=None if request.prompt is None else self.params.max_tokens,
+            prefix_tokens=placed.prefix_tokens,
+            max_tokens=None if placed.prefix_tokens is None else self.params.max_tokens,
             asked=self._wanted(row),
         )
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from support.background import in_background
+from support.server import serving
 
 from offtraj.sentences import SentenceEnds
 
@@ -127,15 +129,22 @@ def test_every_think_style_is_split_and_put_together_again(thinking: dict[Any, A
 
 def test_a_model_is_scored_on_it_end_to_end(built: Path, r1: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "offtraj", "run", built, "--model", r1, "--on", "r1-llama-8b", "--limit", "6"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [*command, "--out", "run"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    with in_background(
+        lambda: serving(lambda ids, seed: f"So it is {len(ids)}.</think>\\boxed{{{seed % 10}}}")
+    ) as server:
+        done, again = (
+            subprocess.run(
+                [*command, "--engine", server.base_url, "--out", "run"],
+                cwd=tmp_path,
+                env={**os.environ, "HF_HUB_OFFLINE": "1"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            for _ in range(2)
+        )
     assert done.returncode == 0, done.stderr
     outcomes = pq.read_table(tmp_path / "run" / "outcomes.parquet").to_pylist()
-    assert len(outcomes) == 12
+    assert len(outcomes) == len(server.requests) == 12
     assert {o["exactness"] for o in outcomes} == {"ids"}
-    again = subprocess.run(
-        [*command, "--out", "run"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
     assert again.stdout == done.stdout

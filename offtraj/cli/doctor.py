@@ -33,8 +33,9 @@ def doctor(spec: Spec, model: Model, engine: EngineName = None, as_json: AsJSON 
     from offtraj.doctor import examine
     from offtraj.spec import load_spec
 
+    file = load_spec(Path(spec))
     with stages() as stage:
-        found = asyncio.run(examine(load_spec(Path(spec)), model, engine, stage=stage))
+        found = asyncio.run(examine(file, model, engine, stage=stage))
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:

@@ -12,7 +12,7 @@ from offtraj.doctor.prefill import examine_prefill
 from offtraj.doctor.recording import examine_recording
 from offtraj.doctor.served import examine_served
 from offtraj.doctor.template import examine_template, found_delimiters
-from offtraj.errors import UsageError
+from offtraj.errors import EngineError, UsageError
 from offtraj.progress import Stage, quiet
 from offtraj.reasoner import Reasoner, load_reasoner, stated_delimiters
 from offtraj.sampling.endpoint import open_endpoint
@@ -31,7 +31,7 @@ async def examine(file: SpecFile, model: str, engine: str | None = None, *, stag
         file: The spec.
         model: Id of one of its models or guides.
         engine: A name of the spec, `transformers`, or an endpoint's URL; the model's own by default.
-        stage: Is told what is waited for.
+        stage: Is told of progress.
 
     Raises:
         UsageError: for a model or an engine that the spec does not know, or a recorded model with another engine.
@@ -96,6 +96,8 @@ async def _engine_findings(
                 await server.start()
                 async for finding in examine_served(endpoint, reasoner, files, sampling, "ids", forces=_forces(file)):
                     yield finding
+            except EngineError as error:
+                yield Finding("server", "unsupported", str(error))
             finally:
                 await endpoint.close()
                 await server.close()

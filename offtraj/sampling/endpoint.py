@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from offtraj.errors import EngineError
+from offtraj.errors import EngineError, UsageError
 from offtraj.sampling.limiter import Limiter
 from offtraj.spec import OpenAISpec
 
@@ -326,7 +326,13 @@ def open_endpoint(spec: OpenAISpec, base_url: str) -> Endpoint:
 
     Raises:
         EngineError: when the spec names a key that the environment does not hold.
+        UsageError: for credentials in the URL.
     """
+    if "@" in urlsplit(base_url).netloc:
+        raise UsageError(
+            f"{public_url(base_url)}: a user and password in the URL are not sent: put the key into an environment "
+            "variable, and name that as `api_key_env`"
+        )
     key = None
     if spec.api_key_env is not None:
         key = os.environ.get(spec.api_key_env, "")

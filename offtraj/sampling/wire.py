@@ -120,6 +120,8 @@ def read_answer(answer: Mapping[str, Any], samples: int, *, prompt_tokens: int, 
         index, text, ended = choice.get("index", 0), _text(choice, close), choice.get("finish_reason")
         if not isinstance(index, int) or not 0 <= index < samples or index in choices:
             unusable = f"choice {index!r} of {samples} asked"
+        elif text is not None and not _is_unicode(text):
+            unusable = "a text that is not Unicode: half of a surrogate pair"
         elif text is None or ended in (None, "abort", "error"):
             unusable = f"finish reason {ended!r}, text {'missing' if text is None else 'there'}"
         elif ended not in ("stop", "length"):
@@ -158,3 +160,11 @@ def _text(choice: Mapping[str, Any], close: str) -> str | None:
     if isinstance(thought, str):
         return thought + (close + content if content else "")
     return content if isinstance(content, str) else None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -105,9 +105,12 @@ def results(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(path for part in ("data", "runs") for path in (folder / part).rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
-        if path.name == "run.json":  # without what it took, and where model and server were
+        if (
+            path.name == "run.json"
+        ):  # without what it took, where the model was, and what the server said if asked at all
             info = json.loads(path.read_text().replace(str(folder.resolve()), "."))
-            del info["timing"], info["engine"]["base_url"], info["engine"]["tried_again"]
+            del info["timing"]
+            info["engine"] = {name: info["engine"][name] for name in ("kind", "identity", "mode")}
             found[name] = info
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()

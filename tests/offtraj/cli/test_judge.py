@@ -80,7 +80,8 @@ def test_a_run_is_judged_audited_and_graded_again(
     scores = json.loads((run / "scores.json").read_text())
     counted = {(c["decided_by"], c["verdict"], c["reason"]): c["n"] for c in scores["verdicts"]}
     assert counted == verdicts
-    passes = len({(o["question_id"], o["completion"]) for o in outcomes(run) if o["decided_by"] == "rule"})
+    passed = [o for o in outcomes(run) if (o["decided_by"], o["verdict"]) == ("rule", "correct")]
+    passes = len({(o["question_id"], o["completion"]) for o in passed})
     assert scores["audit"]["passes"] == scores["audit"]["confirmed"] == passes
     assert scores["audit"]["canaries"] == passes
     assert (scores["audit"]["agreement"], scores["audit"]["false_positive_rate"]) == (1.0, 0.0)

@@ -8,7 +8,7 @@ import pytest
 from support.server import serving
 
 from offtraj.completion import Completion, Failure, Reply, Request, SamplingParams
-from offtraj.errors import EngineError
+from offtraj.errors import EngineError, UsageError
 from offtraj.reasoner import Reasoner, reasoner_at
 from offtraj.sampling.endpoint import open_endpoint
 from offtraj.sampling.openai import OpenAIEngine
@@ -206,3 +206,10 @@ async def test_the_one_model_that_is_served_is_taken_whatever_its_name(reasoner:
     async with serving(echo, model="another/name") as server:
         await ask(make_engine(reasoner, server.base_url), [make_request(reasoner)])
     assert server.requests[0]["model"] == "another/name"
+
+
+def test_credentials_in_a_url_are_refused_and_not_shown(reasoner: Reasoner) -> None:
+    with pytest.raises(
+        UsageError, match=r"^http://host/v1: a user and password in the URL are not sent: .*api_key_env"
+    ):
+        make_engine(reasoner, "http://me:secret@host/v1")

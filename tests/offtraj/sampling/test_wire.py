@@ -78,7 +78,18 @@ def test_texts_are_read_as_they_are_in_whatever_order() -> None:
 
 @pytest.mark.parametrize(
     "choices",
-    [None, [], "x", [None], [choice(text=None)], [choice(ended=None)], [choice(ended="abort")], [choice(2)], [{}]],
+    [
+        None,
+        [],
+        "x",
+        [None],
+        [choice(text=None)],
+        [choice(ended=None)],
+        [choice(ended="abort")],
+        [choice(2)],
+        [{}],
+        [choice(text="\ud83d")],
+    ],
 )
 def test_an_answer_without_a_usable_choice_is_malformed(choices: object) -> None:
     with pytest.raises(Malformed):

@@ -1,0 +1,52 @@
+"""The allowance of `benchmarks/engine.py`, against a cache that is played through in every order."""
+
+from __future__ import annotations
+
+import importlib.util
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "benchmarks" / "prefix_cache.py"
+
+
+@pytest.fixture(scope="module")
+def most_hits():
+    spec = importlib.util.spec_from_file_location("prefix_cache", SOURCE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.most_hits
+
+
+def played(prompts, block):
+    """The best of all orders, request by request, by vLLM's rules."""
+    single = [ids for ids, samples in prompts for _ in range(samples)]
+    best = 0
+    for order in permutations(single):
+        kept, hits = set(), 0
+        for ids in order:
+            for end in range(block, len(ids), block):  # never the last token's block
+                if tuple(ids[:end]) not in kept:
+                    break
+                hits += block
+            kept.update(tuple(ids[:end]) for end in range(block, len(ids) + 1, block))
+        best = max(best, hits)
+    return best, sum(map(len, single))
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [([1, 2, 3, 4, 5], 1)],
+        [([1, 2, 3, 4, 5], 3)],
+        [([1, 2, 3, 4], 3)],
+        [([1, 2, 3, 4], 1), ([1, 2, 3, 4, 5], 1)],
+        [([1, 2, 3, 4], 1), ([1, 2, 3, 4, 5, 6, 7], 2), ([1, 2, 9, 4, 5], 1)],
+        [([1, 2, 3, 4, 5, 6], 2), ([1, 2, 3, 4], 1), ([3, 4, 5], 2)],
+        [([1], 4), ([1, 2, 3], 1), ([2, 2, 3], 1)],
+    ],
+)
+def test_the_allowance_is_that_of_the_best_order(most_hits, prompts) -> None:
+    assert most_hits(prompts, 2) == played(prompts, 2)
