@@ -15,6 +15,9 @@ from offtraj.store import Origin, Store
 
 __all__ = ["request_key", "sample"]
 
+_Flying = dict[tuple[str, int], list[Request]]
+"""Key and sample of what is in flight, with the requests that want the same."""
+
 
 def request_key(identity: str, subject: str, prompt: Prompt | None, params: SamplingParams) -> str:
     """What a request's completions are kept under: model, prompt ids and sampling parameters.
@@ -39,7 +42,7 @@ async def sample(
     """Yield the *new* replies, completions among them kept before they are yielded.
 
     Requests are pulled as the engine serves them. What the store holds is not asked for again and not
-    yielded: read it there.
+    yielded: read it there. What several requests have in common is asked for once, and yielded for each.
 
     Args:
         requests: What is wanted.
@@ -52,11 +55,15 @@ async def sample(
         EngineError: when the engine gives up.
         StoreError: when a completion cannot be kept.
     """
-    async for reply in engine.replies(_missing(requests, store, stored)):
+    flying: _Flying = {}
+    async for reply in engine.replies(_missing(requests, store, flying, stored)):
         if isinstance(reply.result, Completion):
             origin = _origin(model, engine.identity, reply.request)
             store.put_completions([(reply.request.key, reply.sample, reply.result)], origin)
+        others = flying.pop((reply.request.key, reply.sample), ())
         yield reply
+        for request in others:
+            yield Reply(request, reply.sample, reply.result)
 
 
 def _origin(model: str, identity: str, request: Request) -> Origin:
@@ -64,11 +71,17 @@ def _origin(model: str, identity: str, request: Request) -> Origin:
     return Origin(model, identity, json.dumps({} if request.prompt is None else asdict(request.params)))
 
 
-def _missing(requests: Iterable[Request], store: Store, stored: Advance) -> Iterator[Request]:
+def _missing(requests: Iterable[Request], store: Store, flying: _Flying, stored: Advance) -> Iterator[Request]:
+    """What is to be asked for; who wants what is in flight already is noted there."""
     for request in requests:
         present = store.samples(request.key)
-        samples = tuple(number for number in request.samples if number not in present)
-        stored(len(request.samples) - len(samples))
+        missing = [number for number in request.samples if number not in present]
+        stored(len(request.samples) - len(missing))
+        samples = [number for number in missing if (request.key, number) not in flying]
+        for number in missing:
+            flying.setdefault((request.key, number), []).append(request)
+        for number in samples:
+            flying[request.key, number].clear()
         # A request's seed counts from its first sample: only neighbours may share one.
         for run in neighbours(samples):
             yield replace(request, samples=run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 
 from support.factories import PARAMS
 
@@ -64,6 +65,27 @@ async def test_samples_that_are_no_neighbours_are_asked_for_apart(store: Store) 
     assert engine.asked == [("q", (0, 1)), ("q", (3, 4))]
     assert [r.request.seed + r.sample - r.request.samples[0] for r in replies] == [
         make_request().seed + n for n in (0, 1, 3, 4)
+    ]
+
+
+async def test_what_is_in_flight_is_not_asked_for_again_and_answers_all(store: Store) -> None:
+    class Patient(Echo):
+        """Takes all requests before it answers the first."""
+
+        async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
+            async for reply in super().replies(list(requests)):
+                yield reply
+
+    engine = Patient(fails={1})
+    wanted = [replace(make_request(samples=2), context="a"), replace(make_request(samples=3), context="b")]
+    replies = [r async for r in sample(wanted, engine, store, model="m")]
+    assert engine.asked == [("q", (0, 1)), ("q", (2,))]
+    assert sorted(((r.request.context, r.sample, type(r.result)) for r in replies), key=lambda x: x[:2]) == [
+        ("a", 0, Completion),
+        ("a", 1, Failure),
+        ("b", 0, Completion),
+        ("b", 1, Failure),
+        ("b", 2, Completion),
     ]
 
 
