@@ -84,7 +84,8 @@ def solve_rates(data: DataFolder, model: str, revisions: Iterable[str | None]) -
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for path in data.files("questions"):
         try:
-            rows: list[dict[str, Any]] = pq.read_table(path, columns=["benchmark", "solve_rates"]).to_pylist()
+            with pq.ParquetFile(path) as file:
+                rows: list[dict[str, Any]] = file.read(columns=["benchmark", "solve_rates"]).to_pylist()
             for row in rows:
                 for rate in row["solve_rates"]:
                     if rate["model"] == model and rate["sampled"]:

@@ -74,7 +74,9 @@ def read_questions(files: Iterable[Path]) -> dict[str, Question]:
 
     questions: dict[str, Question] = {}
     for path in files:
-        for row in pq.read_table(path).to_pylist():
+        with pq.ParquetFile(path) as file:  # `read_table` costs the import of pyarrow's data sets
+            rows = file.read().to_pylist()
+        for row in rows:
             # Sets that were built by 0.1.0 have neither unit nor tolerance.
             needs = (row.get("unit"), row.get("tolerance"))
             questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], row["answer"], *needs)
