@@ -152,6 +152,12 @@ def below(process: subprocess.Popen[str], name: str) -> list[int]:
     return found
 
 
+def shared_memory(processes: list[int]) -> set[Path]:
+    """What they share that has a name: it outlives them, unless somebody sees to it."""
+    found = {mapped.path for process in processes for mapped in psutil.Process(process).memory_maps()}
+    return {Path(path) for path in found if path.startswith("/dev/shm/") and Path(path).exists()}
+
+
 def trajectories(data: Path) -> dict[tuple[str, int], str]:
     (path,) = (data / "trajectories--leaky").glob("*.parquet")
     return {
@@ -261,5 +267,8 @@ def test_nothing_is_left_when_we_are_killed(folder: Path, moment: str) -> None:
             until(lambda: stored(folder / workspace) > 5)
         family = [child.pid for child in psutil.Process(building.pid).children(recursive=True)]
         assert len(alive(family)) >= 4  # the keeper, the front, its tracker, the engine
+        held = shared_memory(family)
+        assert held or moment == "starting"
         building.kill()
     assert gone(family, 60)
+    assert not [path for path in held if path.exists()]

@@ -24,6 +24,7 @@ __all__ = ["MERCILESS", "main"]
 
 MERCILESS = 20.0
 """Seconds for which what is still there then is killed again."""
+_TIDYING = 2.0  # seconds in which Python's resource trackers unlink the shared memory of those who were killed
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
@@ -99,8 +100,12 @@ class _Family:
         while (waited := time.monotonic() - started) < grace + MERCILESS:
             if self.reap() and not self._group_is_there() and not any(True for _ in _descendants()):
                 return
-            if waited > grace:
+            if waited > grace + _TIDYING:
                 self._send(signal.SIGKILL)
+            elif waited > grace:
+                for process in _descendants():
+                    if not _tidies(process):
+                        _kill(process)
             elif not told:
                 self._send(signal.SIGTERM)
                 told = True
@@ -139,6 +144,18 @@ def _descendants() -> Iterator[int]:
             above = parents.get(above)
         if above is not None:
             yield process
+
+
+def _tidies(process: int) -> bool:
+    try:
+        return b"multiprocessing.resource_tracker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _kill(process: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(process, signal.SIGKILL)
 
 
 def _prctl() -> Callable[[int, int], object]:

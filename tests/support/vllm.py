@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 _SERVER = '''
 """Takes the flags of vLLM's server. What it does beside serving stands in WAYS, comma-separated."""
 import json, os, signal, subprocess, sys, time
+from multiprocessing.shared_memory import SharedMemory
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 here, ways = os.environ["PIDS"], os.environ.get("WAYS", "").split(",")
@@ -44,6 +45,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 note(os.getpid())
+if "shared" in ways:
+    memory = SharedMemory(create=True, size=2**16)
+    note(int(subprocess.check_output(["pgrep", "-P", str(os.getpid()), "-f", "resource_tracker"])))
+    with open(here + ".shared", "w") as file:
+        file.write(memory.name)
 if "stubborn" in ways:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "family" in ways:

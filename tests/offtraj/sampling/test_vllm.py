@@ -167,6 +167,17 @@ def test_it_does_not_outlive_us(fake: FakeVllm, moment: str, end: str, ways: tup
     assert is_free(number)
 
 
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="shared memory is in no folder here")
+async def test_shared_memory_of_one_that_had_to_be_killed_is_given_back(fake: FakeVllm) -> None:
+    server = make_server(fake, "shared", "stubborn")
+    await server.start()
+    memory = Path("/dev/shm") / Path(f"{fake.pids}.shared").read_text()
+    assert memory.exists()
+    await server.close()
+    assert not memory.exists()
+    assert not alive(fake.started())
+
+
 async def test_it_goes_when_its_keeper_is_killed(fake: FakeVllm) -> None:
     server = make_server(fake)
     await server.start()
