@@ -78,16 +78,20 @@ class Cost(NamedTuple):
 
 
 def install(name: str, folder: Path) -> Path:
-    """The interpreter of a peer's environment; made when it is not there yet.
+    """The interpreter of a peer's environment; made when it is not there, or has other pins. Ours is installed anew.
 
     Raises:
         subprocess.CalledProcessError: when pip cannot install it; pip says why.
     """
-    python = folder / name / "bin" / "python"
-    if not (folder / name / ".complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder / name)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-qq", *PINS[name]], check=True)
-        (folder / name / ".complete").touch()
+    place, pins = folder / name, " ".join(PINS[name])
+    python, complete = place / "bin" / "python", place / ".complete"
+    pip = [str(python), "-m", "pip", "install", "-qq"]
+    if not complete.exists() or complete.read_text() != pins:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+        subprocess.run([*pip, *PINS[name]], check=True)
+        complete.write_text(pins)
+    elif name == "offtraj":
+        subprocess.run([*pip, "--no-deps", "--force-reinstall", str(ROOT)], check=True)
     return python
 
 
