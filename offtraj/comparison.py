@@ -156,7 +156,7 @@ def paired_p(difference: _Floats, weight: _Floats) -> float | None:
         permutation_type="samples",
         vectorized=True,
         n_resamples=_PERMUTATIONS,
-        batch=max(1, 2_000_000 // len(shares)),
+        batch=max(1, 250_000 // len(shares)),
         rng=np.random.default_rng(0),
     )
     return float(result.pvalue)

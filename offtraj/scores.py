@@ -187,7 +187,7 @@ def bootstrap_interval(values: _Numbers, weights: _Numbers, *, level: float = 0.
         (np.arange(clusters),),
         statistic,
         n_resamples=_RESAMPLES,
-        batch=max(1, 2_000_000 // max(1, values.size)),
+        batch=max(1, 250_000 // max(1, values.size)),
         confidence_level=float(1 - 2 * stats.norm.cdf(-reach)),
         method="percentile",
         vectorized=True,
