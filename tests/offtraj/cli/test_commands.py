@@ -242,6 +242,18 @@ def test_an_endpoint_is_scored_and_failures_are_unscored(built: Path, offtraj: R
     assert sum(cell["n"] for cell in scores if cell["position"] is not None and cell["subset"] == "individual") > 0
 
 
+def test_a_recorded_model_that_has_weights_runs_on_another_engine(
+    spec: Path, offtraj: Run, tmp_path: Path, r1: Path
+) -> None:
+    weak = "{id: weak, engine: tape, recorded_as: Weak, tokenizer: words"
+    spec.write_text(SPEC.replace("samples: 4}", "samples: 4, max_tokens: 400}").replace(weak, f"{weak}, path: {r1}"))
+    assert offtraj("build", spec, "--model", "weak", "--test", "recoverability", "--out", "set").returncode == 0
+    with in_background(lambda: serving(right)) as server:
+        done = offtraj("run", "set", "--model", "weak", "--engine", server.base_url, "--limit", "5", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert {o["exactness"] for o in pq.read_table(tmp_path / "run" / "outcomes.parquet").to_pylist()} == {"ids"}
+
+
 def test_a_run_killed_at_any_moment_asks_for_nothing_twice(built: Path, tmp_path: Path, r1: Path) -> None:
     command = [sys.executable, "-m", "offtraj", "run", "set", "--model", r1, "--on", "weak", "--test", "recoverability"]
     moments = random.Random(1)

@@ -157,8 +157,9 @@ def test_the_example_is_a_row_of_the_set(built: Path) -> None:
     assert "**steer**, by `weak` on *another* question, `q" in shown
 
 
-def test_what_it_says_to_run_runs(built: Path, offtraj: Run, tmp_path: Path, qwen3: Path) -> None:
-    card = text_of(built)
+def test_what_it_says_to_run_runs(spec: Path, offtraj: Run, tmp_path: Path, qwen3: Path) -> None:
+    spec.write_text(SPEC.replace("samples: 4}", "samples: 4, max_tokens: 400}"))
+    card = text_of(build(spec, offtraj, tmp_path))
     (snippet,) = blocks(card, "python")
     loaded = subprocess.run(
         [sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
