@@ -15,6 +15,9 @@ from offtraj.outcome import Outcome
 __all__ = ["Room", "Use", "room_of"]
 
 
+_ENDS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}  # each text is held once
+
+
 class Use(NamedTuple):
     """What one outcome took of its room: a few words, however much was written."""
 
@@ -29,7 +32,11 @@ class Use(NamedTuple):
     def of(cls, outcome: Outcome) -> Use:
         """Of one outcome; its texts are not looked at."""
         return cls(
-            outcome.is_sampled, outcome.finish_reason, outcome.tokens, outcome.prefix_share, _ended_early(outcome)
+            outcome.is_sampled,
+            None if outcome.finish_reason is None else _ENDS[outcome.finish_reason],
+            outcome.tokens,
+            outcome.prefix_share,
+            _ended_early(outcome),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import NamedTuple
 
 import numpy as np
@@ -230,12 +231,12 @@ class _Point:
     @classmethod
     def of(cls, outcome: Outcome) -> _Point:
         at = outcome.ratio if outcome.position is None else outcome.position
-        return cls(
-            f"{outcome.benchmark}\0{outcome.question_id}",
+        return cls(  # of words that many outcomes share, one is held
+            intern(f"{outcome.benchmark}\0{outcome.question_id}"),
             at,
-            outcome.verdict,
-            outcome.reason,
-            outcome.decided_by,
+            intern(outcome.verdict),
+            intern(outcome.reason),
+            outcome.decided_by and intern(outcome.decided_by),
             outcome.reveals_answer,
             Use.of(outcome),
         )
