@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from support.models import make_model
 from offtraj.store import Store
 
 ROOT = Path(__file__).parents[1]
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so it is in the background of a shell, and children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
