@@ -16,8 +16,10 @@ from offtraj.store import Store
 
 ROOT = Path(__file__).parents[1]
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so it is in the background of a shell, and children inherit it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell has them ignored in the background, nohup as well, and children inherit it.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")
