@@ -102,13 +102,13 @@ async def test_a_fault_changes_nothing(
 async def test_many_faults_at_once_change_nothing(
     seed: int, reasoner: Reasoner, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
-    requests = make_requests(reasoner, 40)
+    requests = make_requests(reasoner, 120)
     faults = [fault for fault in SURVIVED if fault != "hang"]
     async with proxying(server.base_url, plan=at_random(seed, 0.35, faults), away=0.1) as proxy:
         replies = await ask(proxy, reasoner, requests, max_retries=20, patience=60.0)
         met = Counter(exchange.fault for exchange in proxy.completions)
     assert texts(replies) == expected(requests, answer)
-    assert len(met) > 6
+    assert len(met) > 10
 
 
 async def test_what_came_is_not_asked_for_again_because_something_is_missing(

@@ -13,7 +13,7 @@ from offtraj.doctor.server import Refusal, Said, Server
 from offtraj.doctor.template import QUESTION
 from offtraj.doctor.written import examine_ends, examine_solo, examine_texts
 from offtraj.reasoner import Reasoner
-from offtraj.sampling.endpoint import Endpoint, Rejected, ServedModel, Unanswered, public_url
+from offtraj.sampling.endpoint import Endpoint, Rejected, ServedModel, Unanswered, chosen, public_url
 from offtraj.sampling.wire import Mode
 from offtraj.spec import SamplingSpec
 
@@ -90,15 +90,15 @@ async def _entry(endpoint: Endpoint, reasoner: Reasoner) -> _Entry:
     except Unanswered as error:
         remedy = "start the server, or give its address with --engine URL"
         return _Entry(Finding("server", "unsupported", f"{url} does not answer: {error}", remedy), None)
-    by_name = {model.id: model for model in listed}
-    found = by_name.get(reasoner.id) or by_name.get(name)
-    if found is not None:
+    found = chosen(listed, (reasoner.id, name))
+    if found is not None and found.id in (reasoner.id, name):
         return _Entry(Finding("served model", "exact", f"{found.id!r} at {url}"), found)
-    if len(listed) == 1:
-        what = f"{url} serves only {listed[0].id!r}, which is taken for {name!r}"
+    if found is not None:
+        what = f"{url} serves only {found.id!r}, which is taken for {name!r}"
         remedy = f"serve it under its name (vLLM: --served-model-name {reasoner.id})"
-        return _Entry(Finding("served model", "inexact", what, remedy, needed=False), listed[0])
-    what = f"{url} serves {', '.join(map(repr, by_name)) or 'no model'}, and not {reasoner.id!r} or {name!r}"
+        return _Entry(Finding("served model", "inexact", what, remedy, needed=False), found)
+    shown = ", ".join(repr(model.id) for model in listed) or "no model"
+    what = f"{url} serves {shown}, and not {reasoner.id!r} or {name!r}"
     return _Entry(Finding("served model", "unsupported", what, "serve it under one of these names"), None)
 
 

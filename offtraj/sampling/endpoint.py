@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -22,7 +22,17 @@ from offtraj.spec import OpenAISpec
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["Absent", "Endpoint", "Malformed", "Rejected", "ServedModel", "Unanswered", "open_endpoint", "public_url"]
+__all__ = [
+    "Absent",
+    "Endpoint",
+    "Malformed",
+    "Rejected",
+    "ServedModel",
+    "Unanswered",
+    "chosen",
+    "open_endpoint",
+    "public_url",
+]
 
 T = TypeVar("T")
 
@@ -346,6 +356,13 @@ def open_endpoint(spec: OpenAISpec, base_url: str) -> Endpoint:
         patience=spec.patience,
         most=spec.concurrency,
     )
+
+
+def chosen(listed: Sequence[ServedModel], names: Sequence[str]) -> ServedModel | None:
+    """The model of the first of these names that is served; or the only one that is, whatever its name."""
+    by_name = {model.id: model for model in listed}
+    found = next((by_name[name] for name in names if name in by_name), None)
+    return listed[0] if found is None and len(listed) == 1 else found
 
 
 def public_url(base_url: str) -> str:

@@ -44,8 +44,9 @@ class Limiter:
     def queued(self, waiting: int, flying: int) -> None:
         """The server says that so many of the `flying` samples wait in its queue."""
         self._told = True
-        if waiting == 0 and flying * 10 >= self.limit * 9 and self._growing:
-            self._set(self.limit * 2)
+        if waiting == 0 and flying * 10 >= self.limit * 9:
+            # After a refusal more carefully: whoever refused may be somebody in front of that queue.
+            self._set(self.limit * 2 if self._growing else self.limit + max(1, self.limit // 8))
         elif waiting > flying // 4:
             self._set(flying - waiting + max(8, waiting // 2))
 

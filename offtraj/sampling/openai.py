@@ -14,7 +14,7 @@ from offtraj.completion import Completion, Failure, Reply, Request, SamplingPara
 from offtraj.errors import EngineError
 from offtraj.prompt import Prompt
 from offtraj.reasoner import Reasoner
-from offtraj.sampling.endpoint import Absent, Endpoint, Rejected, Unanswered, public_url
+from offtraj.sampling.endpoint import Absent, Endpoint, Rejected, Unanswered, chosen, public_url
 from offtraj.sampling.wire import PREFILLS, Answer, Mode, difference, read_answer, write_body
 
 __all__ = ["OpenAIEngine"]
@@ -31,7 +31,7 @@ class _Arrived(NamedTuple):
 
     request: Request
     replies: list[Reply]
-    error: BaseException | None = None
+    error: Exception | None = None
 
 
 class OpenAIEngine:
@@ -220,12 +220,9 @@ class OpenAIEngine:
             return self._names[1]  # it lists none
         except Unanswered as error:
             raise EngineError(f"{self._url}: cannot be asked for its models: {error}") from None
-        by_name = {model.id: model for model in listed}
-        found = next((by_name[name] for name in self._names if name in by_name), None)
-        if found is None and len(listed) == 1:
-            found = listed[0]
+        found = chosen(listed, self._names)
         if found is None:
-            shown = ", ".join(map(repr, list(by_name)[:10])) + (" …" if len(by_name) > 10 else "")
+            shown = ", ".join(repr(model.id) for model in listed[:10]) + (" …" if len(listed) > 10 else "")
             raise EngineError(
                 f"{self._url}: serves {shown or 'no model'}, none of them {self._names[0]!r} or {self._names[1]!r}: "
                 "serve it under one of these names"
@@ -234,12 +231,16 @@ class OpenAIEngine:
         return found.id
 
     async def _look(self, arrived: asyncio.Queue[_Arrived | None]) -> None:
-        """Tell the limiter what the server says of its queue, as long as it does."""
+        """Tell the limiter what the server says of its queue, where it says anything; it may be away meanwhile."""
+        told = False
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             waiting = await self._endpoint.waiting()
             if waiting is None:
-                return
+                if not told:
+                    return
+                continue
+            told = True
             before = self._endpoint.limiter.limit
             self._endpoint.limiter.queued(waiting, self._flying)
             if self._endpoint.limiter.limit > before:
@@ -248,9 +249,7 @@ class OpenAIEngine:
     async def _answer(self, request: Request, arrived: asyncio.Queue[_Arrived | None]) -> None:
         try:
             found = _Arrived(request, await self._ask(request))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # raised where it can be seen
+        except Exception as error:  # raised where it can be seen
             found = _Arrived(request, [], error)
         else:
             tokens = sum(reply.result.tokens or 1 for reply in found.replies if isinstance(reply.result, Completion))

@@ -77,11 +77,13 @@ def _missing(requests: Iterable[Request], store: Store, flying: _Flying, stored:
         present = store.samples(request.key)
         missing = [number for number in request.samples if number not in present]
         stored(len(request.samples) - len(missing))
-        samples = [number for number in missing if (request.key, number) not in flying]
+        samples = []
         for number in missing:
-            flying.setdefault((request.key, number), []).append(request)
-        for number in samples:
-            flying[request.key, number].clear()
+            if (others := flying.get((request.key, number))) is not None:
+                others.append(request)
+            else:
+                flying[request.key, number] = []
+                samples.append(number)
         # A request's seed counts from its first sample: only neighbours may share one.
         for run in neighbours(samples):
             yield replace(request, samples=run)

@@ -64,6 +64,18 @@ def test_one_burst_of_refusals_halves_it_once() -> None:
     assert limiter.limit == 64
 
 
+def test_after_a_refusal_it_grows_again_where_the_queue_is_empty() -> None:
+    limiter = Limiter()
+    limiter.queued(0, 128)
+    limiter.refused(10.0, started=9.0)
+    cut = limiter.limit
+    for _ in range(12):
+        before = limiter.limit
+        limiter.queued(0, before)
+        assert before < limiter.limit < 2 * before
+    assert limiter.limit > 2 * cut
+
+
 def test_a_cap_is_kept() -> None:
     assert max(simulate(Limiter(32), width=1000)) == 32
     assert max(simulate(Limiter(32), width=1000, says=True)) == 32
