@@ -40,7 +40,7 @@ from peers import Cost, inspect_ai, install, lm_eval, measure
 from prefix_cache import most_hits
 from vllm_server import forget, metric, vllm
 
-from offtraj.packaged import packaged
+from offtraj._util.packaged import packaged
 
 MODEL = (packaged("quickstart") / "models" / "sturdy").resolve()
 ASK_AGAIN = 3  # completions of each row at the real server: one request
@@ -200,13 +200,13 @@ async def bare(bodies: bytes, address: str) -> float:
 
 def write_bodies(folder: Path) -> list[dict[str, Any]]:
     """The requests of a run on the set, as they are sent, one a line."""
-    from offtraj.completion import Request, SamplingParams
-    from offtraj.prompt import fill_template
-    from offtraj.publishing import open_folder
-    from offtraj.reasoner import load_reasoner
-    from offtraj.sampling.sampler import request_key
-    from offtraj.sampling.wire import write_body
-    from offtraj.steered_set import read_rows
+    from offtraj.dataset.folder import open_folder
+    from offtraj.engines.openai.wire import write_body
+    from offtraj.engines.sampler import request_key
+    from offtraj.model.completion import Request, SamplingParams
+    from offtraj.model.model import load_reasoner
+    from offtraj.model.prompt import fill_template
+    from offtraj.run.row import read_rows
 
     data = open_folder(str(folder / "set"))
     spec, sampling = data.spec.spec, data.spec.spec.sampling
@@ -321,9 +321,9 @@ def make_set(folder: Path, rows: int, *, tokens: int) -> None:
 
 def write_questions(folder: Path) -> Path:
     """The prompts of the set as questions for others."""
-    from offtraj.publishing import open_folder
-    from offtraj.reasoner import reasoner_at
-    from offtraj.steered_set import read_rows
+    from offtraj.dataset.folder import open_folder
+    from offtraj.model.model import reasoner_at
+    from offtraj.run.row import read_rows
 
     reasoner = reasoner_at(str(MODEL))
     assert reasoner.format is not None

@@ -13,10 +13,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from offtraj.completion import Completion, Request, SamplingParams
-from offtraj.packaged import packaged
-from offtraj.reasoner import Reasoner, reasoner_at
-from offtraj.sampling import open_engine
+from offtraj._util.packaged import packaged
+from offtraj.engines.engine import open_engine
+from offtraj.model.completion import Completion, Request, SamplingParams
+from offtraj.model.model import Reasoner, reasoner_at
 from offtraj.spec import EngineSpec, TransformersSpec, VllmSpec
 
 GREEDY = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=512, seed=0)

@@ -12,11 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from offtraj.packaged import packaged
-from offtraj.pocket.card import Measured, measure, write_card
-from offtraj.publishing.manifest import read_manifest
-from offtraj.run_folder import read_run
+from offtraj._util.packaged import packaged
+from offtraj.dataset.manifest import read_manifest
+from offtraj.evaluate.run_folder import read_run
 from offtraj.spec import load_spec
+from offtraj.studies.pocket.card import Measured, measure, write_card
 
 
 def measured(models: Path, out: Path) -> dict[str, Measured]:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from offtraj_builders import SteeredSet
+    from offtraj_builders.steered_sets import SteeredSet
 
 POSITIONS = 5
 SAMPLES = 8
@@ -119,11 +119,13 @@ def _thinkings() -> Iterator[str]:
 
 
 def _build(folder: Path) -> dict[str, float]:
-    from offtraj.dataset import write_dataset
+    from offtraj.build.assemble import write_dataset
+    from offtraj.build.inputs import gather, select
+    from offtraj.grading.grader import Grader
+    from offtraj.grading.math.rule import RuleVerifier
     from offtraj.spec import load_spec
     from offtraj.store import Store
-    from offtraj.verify import Grader, RuleVerifier
-    from offtraj_builders import gather, select, steered_sets
+    from offtraj_builders.steered_sets import steered_sets
 
     async def work() -> dict[str, float]:
         started = time.perf_counter()
@@ -144,8 +146,8 @@ def _build(folder: Path) -> dict[str, float]:
 
 async def _write_sets(folder: Path, sets: Sequence[SteeredSet]) -> int:
     """Compose and write the steered sets alone, as the build does."""
-    from offtraj.dataset import steered_config
-    from offtraj.publishing.shards import write_shards
+    from offtraj.build.assemble import steered_config
+    from offtraj.dataset.shards import write_shards
 
     total = 0
     for one in sets:
@@ -171,10 +173,10 @@ def _write(folder: Path) -> dict[str, float]:
 
 
 def _check(folder: Path) -> dict[str, float]:
-    from offtraj.checking import check
-    from offtraj.publishing import open_folder
+    from offtraj.check.check import check
+    from offtraj.dataset.folder import open_folder
+    from offtraj.grading.math.rule import RuleVerifier
     from offtraj.store import Store
-    from offtraj.verify import RuleVerifier
 
     async def work() -> dict[str, float]:
         verifier = RuleVerifier()

@@ -79,14 +79,14 @@ def _child(kind: str, folder: Path, *arguments: str) -> dict[str, float]:
 
 async def _make(folder: Path, outcomes: int, characters: int) -> None:
     """A data set of one configuration, and a run on it."""
-    from offtraj.completion import Completion
-    from offtraj.outcome import Outcome, outcome_of
-    from offtraj.publishing import Config, write_folder
-    from offtraj.publishing.manifest import Manifest, ModelEntry
-    from offtraj.run_folder import write_run
+    from offtraj.dataset.folder import Config, write_folder
+    from offtraj.dataset.manifest import Manifest, ModelEntry
+    from offtraj.evaluate.run_folder import write_run
+    from offtraj.grading.verdict import Verdict
+    from offtraj.model.completion import Completion
+    from offtraj.run.outcome import Outcome, outcome_of
+    from offtraj.run.row import Segment, SteeredRow, compose, row_id, row_schema, rows_to_batch
     from offtraj.spec.file import parse_spec
-    from offtraj.steered_set import Segment, SteeredRow, compose, row_id, row_schema, rows_to_batch
-    from offtraj.verify import Verdict
 
     spec = parse_spec(
         "name: benchmark\nversion: 1.0.0\nbenchmarks:\n  - {id: sums, source: {file: questions.jsonl}}\n"
@@ -186,8 +186,8 @@ def _thinkings() -> Iterator[str]:
 
 
 def _write(folder: Path) -> None:
-    from offtraj.page import write_page
-    from offtraj.run_folder import read_run
+    from offtraj.evaluate.run_folder import read_run
+    from offtraj.report.html.page import write_page
 
     write_page([read_run(folder / "runs" / "run")], folder / "report.html")
 

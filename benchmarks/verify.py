@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 if TYPE_CHECKING:
-    from offtraj.verify import Answer, Comparison
+    from offtraj.grading.math.answer import Answer
+    from offtraj.grading.math.rule import Comparison
 
 HANG = 60.0  # seconds after which the naive child is killed; its own time-outs are 5 s a step
 SETS = ("aime", "traces", "hard")
@@ -127,7 +128,7 @@ def _differences(name: str, pairs: list[Pair], ours: Timed, naive: Timed) -> Ite
 
 
 def _pairs(data: Path, name: str) -> Iterator[Pair]:
-    from offtraj.trajectory import split
+    from offtraj.model.trajectory import split
 
     if name == "hard":
         for line in (data / "verifier" / "hard_answers.jsonl").open(encoding="utf-8"):
@@ -153,9 +154,10 @@ def _processor(process: psutil.Process) -> float:
 
 
 async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
-    from offtraj.tasks import Beside
-    from offtraj.verify import Answer, RuleVerifier
-    from offtraj.verify.pool import WorkerPool
+    from offtraj._util.tasks import Beside
+    from offtraj.grading.math.answer import Answer
+    from offtraj.grading.math.pool import WorkerPool
+    from offtraj.grading.math.rule import RuleVerifier
 
     verifier = RuleVerifier(WorkerPool(workers=workers))
     await asyncio.gather(*(verifier.compare(f"x+{n}", Answer(f"{n}+x", "boxed")) for n in range(4 * workers)))
@@ -190,8 +192,8 @@ async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
 
 
 def _answer(pair: Pair) -> Answer | None:
-    from offtraj.trajectory import split
-    from offtraj.verify import find_answer
+    from offtraj.grading.math.answer import find_answer
+    from offtraj.model.trajectory import split
 
     if "</think>" in pair.response:  # a hard one
         return find_answer(split(pair.response).answer)

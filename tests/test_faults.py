@@ -17,11 +17,11 @@ from support.disturbed import BUILD, COMMAND, RUN, answering, asked, results, st
 from support.proxy import FAULTS, SURVIVED, Exchange, Fault, Proxy, at_random, calm, proxying, scheduled
 from support.server import CompletionServer, serving
 
-from offtraj.completion import Completion, Failure, Reply, Request, SamplingParams
+from offtraj.engines.engine import open_engine
+from offtraj.engines.sampler import request_key
 from offtraj.errors import EngineError
-from offtraj.reasoner import Reasoner, reasoner_at
-from offtraj.sampling import open_engine
-from offtraj.sampling.sampler import request_key
+from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams
+from offtraj.model.model import Reasoner, reasoner_at
 from offtraj.spec import OpenAISpec
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,7 +15,7 @@ import pytest
 from support.background import in_background
 from support.server import serving
 
-from offtraj.sentences import SentenceEnds
+from offtraj_builders.sentences import SentenceEnds
 
 SPEC = Path(__file__).parents[1] / "specs" / "recorded.yaml"
 

@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 import pytest
 from support.vllm import ENGINE, ROOT, alive, gone, vllm_python
 
-from offtraj.completion import Completion, Request, SamplingParams
-from offtraj.reasoner import reasoner_at
-from offtraj.sampling import open_engine
-from offtraj.sampling.vllm import VllmServer
-from offtraj.sampling.vllm_command import vllm_command
+from offtraj.engines.engine import open_engine
+from offtraj.engines.vllm.command import vllm_command
+from offtraj.engines.vllm.server import VllmServer
+from offtraj.model.completion import Completion, Request, SamplingParams
+from offtraj.model.model import reasoner_at
 from offtraj.spec import SpecFile, TransformersSpec, VllmSpec, load_spec
 
 pytestmark = pytest.mark.timeout(600)

@@ -12,12 +12,12 @@ from support.models import TEMPLATES, Template, make_model, make_tokenizer
 from support.vllm import ENGINE, vllm_python
 
 from offtraj.doctor import Diagnosis, examine
-from offtraj.prompt import ChatFormat
-from offtraj.reasoner import reasoner_at
-from offtraj.sampling.vllm import VllmServer
-from offtraj.sampling.vllm_command import vllm_command
+from offtraj.engines.vllm.command import vllm_command
+from offtraj.engines.vllm.server import VllmServer
+from offtraj.model.model import reasoner_at
+from offtraj.model.prompt import ChatFormat
+from offtraj.model.trajectory import THINK
 from offtraj.spec import SpecFile, VllmSpec, load_spec
-from offtraj.trajectory import THINK
 
 pytestmark = pytest.mark.timeout(600)
 

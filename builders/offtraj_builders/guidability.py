@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from offtraj.cut import cut_steer
-from offtraj.digest import rank
-from offtraj.question import Question
-from offtraj.solo import SoloSample, SolveRate
+from offtraj._util.digest import rank
+from offtraj.grading.math.reveal import candidates, revealed_at
+from offtraj.model.trajectory import NONE
+from offtraj.run.question import Question
+from offtraj.run.row import Segment, SteeredRow
+from offtraj.run.solo import SoloSample, SolveRate
 from offtraj.spec import GuidabilitySpec, Subset, TestName
-from offtraj.steered_set import Segment, SteeredRow
-from offtraj.trajectory import NONE
-from offtraj.verify import candidates, revealed_at
-from offtraj_builders.material import Draft, Material, delimiters_of, finish, qualifying, unhelpful
+from offtraj_builders.cut import cut_steer
+from offtraj_builders.inputs import Draft, Material, delimiters_of, finish, qualifying, unhelpful
 from offtraj_builders.selection import Tally, TallyOf
 
 __all__ = ["Guidability", "wanted_questions"]

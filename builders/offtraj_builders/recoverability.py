@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from offtraj.cut import cut_own, cut_steer
-from offtraj.digest import rank
+from offtraj._util.digest import rank
 from offtraj.errors import BuildError
-from offtraj.question import Question
-from offtraj.sentences import SentenceEnds
-from offtraj.solo import SoloSample, SolveRate
+from offtraj.grading.math.reveal import Candidate, candidates, states
+from offtraj.model.trajectory import first_paragraph
+from offtraj.run.question import Question
+from offtraj.run.row import Segment, SteeredRow, transition
+from offtraj.run.solo import SoloSample, SolveRate
 from offtraj.spec import RecoverabilitySpec, Subset, TestName
-from offtraj.steered_set import Segment, SteeredRow, transition
-from offtraj.trajectory import first_paragraph
-from offtraj.verify import Candidate, candidates, states
-from offtraj_builders.material import Draft, Material, finish, qualifying, unhelpful, unusable
+from offtraj_builders.cut import cut_own, cut_steer
+from offtraj_builders.inputs import Draft, Material, finish, qualifying, unhelpful, unusable
 from offtraj_builders.selection import Tally, TallyOf, preference, spread
+from offtraj_builders.sentences import SentenceEnds
 
 __all__ = ["Recoverability"]
 

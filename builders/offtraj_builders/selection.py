@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from offtraj.digest import rank
+from offtraj._util.digest import rank
 from offtraj.spec import Subset, TestName
 
 __all__ = ["Tally", "TallyOf", "preference", "spread"]

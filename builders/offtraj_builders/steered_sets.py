@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from offtraj.build.inputs import Gathered, Selection
+from offtraj.run.row import SteeredRow
 from offtraj.spec import TestName
-from offtraj.steered_set import SteeredRow
-from offtraj_builders.gather import Gathered, Selection
 from offtraj_builders.guidability import Guidability
 from offtraj_builders.recoverability import Recoverability
 from offtraj_builders.selection import Tally

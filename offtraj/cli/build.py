@@ -13,10 +13,10 @@ from offtraj.cli.push import DryRun, Private, Proposed, Push, Revision, check_pu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from offtraj.publishing import Manifest
-    from offtraj.question import Question
-    from offtraj.reasoner import Reasoner
-    from offtraj.solo import Solo
+    from offtraj.dataset.manifest import Manifest
+    from offtraj.model.model import Reasoner
+    from offtraj.run.question import Question
+    from offtraj.run.solo import Solo
     from offtraj.spec import SpecFile
 
 __all__ = ["build", "build_folder", "default_folder"]
@@ -48,9 +48,9 @@ def build(
 ) -> None:
     """Make the steered sets of a spec, as a data set folder that `datasets.load_dataset` opens, and publish it."""
     from offtraj.cli.console import show
-    from offtraj.publishing import Destination
+    from offtraj.hub.push import Destination
+    from offtraj.report.tables import counts_table
     from offtraj.spec import load_spec
-    from offtraj.table import counts_table
 
     file = load_spec(spec)
     folder = out or default_folder(file)
@@ -93,12 +93,16 @@ def build_folder(
     import asyncio
     from dataclasses import replace
 
+    from offtraj.build.assemble import write_dataset
+    from offtraj.build.inputs import gather, select
     from offtraj.cli.console import stages
-    from offtraj.dataset import write_dataset
-    from offtraj.publishing import check_target, open_folder, published_models, published_solo
+    from offtraj.dataset.folder import check_target, open_folder
+    from offtraj.dataset.published import published_models, published_solo
+    from offtraj.grading.grader import Grader
+    from offtraj.grading.judge.judge import declared_judge, open_judge
+    from offtraj.grading.math.rule import RuleVerifier
     from offtraj.store import Store
-    from offtraj.verify import Grader, RuleVerifier, declared_judge, open_judge
-    from offtraj_builders import gather, select, steered_sets
+    from offtraj_builders.steered_sets import steered_sets
 
     selection = select(file.spec, models=models, tests=tests)
     check_target(out, file)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from offtraj.checking import Checked
+    from offtraj.check.result import Checked
 
 __all__ = ["check"]
 
@@ -30,12 +30,12 @@ def check(target: Target, spec: Original = None) -> None:
     import asyncio
     from tempfile import TemporaryDirectory
 
-    from offtraj.checking import check as check_data
+    from offtraj.check.check import check as check_data
     from offtraj.cli.console import stages
-    from offtraj.publishing import open_folder
+    from offtraj.dataset.folder import open_folder
+    from offtraj.grading.math.rule import RuleVerifier
     from offtraj.spec import load_spec
     from offtraj.store import Store
-    from offtraj.verify import RuleVerifier
 
     data = open_folder(target)
     file = data.spec if spec is None else load_spec(spec)

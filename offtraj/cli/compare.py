@@ -25,9 +25,9 @@ def compare(runs: Runs, as_json: AsJSON = False, as_csv: AsCSV = False) -> None:
     """
     one_format(("--json", as_json), ("--csv", as_csv))
     from offtraj.cli.console import show
-    from offtraj.export import comparison_csv, comparison_json
-    from offtraj.score_table import comparison_tables
-    from offtraj.scored import compare_runs
+    from offtraj.report.comparison_tables import comparison_tables
+    from offtraj.report.export import comparison_csv, comparison_json
+    from offtraj.report.scored_run import compare_runs
 
     compared = compare_runs(runs)
     if as_json:

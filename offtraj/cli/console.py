@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from offtraj.progress import Advance, Stage
+from offtraj._util.progress import Advance, Stage
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from offtraj.verify import JudgeAt
+    from offtraj.grading.judge.judge import JudgeAt
 
 __all__ = [
     "AsCSV",
@@ -82,8 +82,8 @@ def judge_of(option: str | None, own: JudgeAt | None) -> JudgeAt | None:
         UsageError: for a spec without a judge.
     """
     from offtraj.errors import UsageError
+    from offtraj.grading.judge.judge import declared_judge
     from offtraj.spec import load_spec
-    from offtraj.verify import declared_judge
 
     if option is None:
         return own

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from offtraj.publishing import Destination
+    from offtraj.hub.push import Destination
     from offtraj.spec import SpecFile
 
 __all__ = ["DryRun", "Private", "Proposed", "Push", "Revision", "check_push", "publish"]
@@ -57,8 +57,8 @@ def check_push(file: SpecFile, to: Destination, *, push: bool, dry_run: bool, pa
 def publish(folder: Path, to: Destination, *, dry_run: bool) -> None:
     """Push a folder, or say what that would do."""
     from offtraj.cli.console import show
-    from offtraj.publishing import plan_push, push
-    from offtraj.table import push_table
+    from offtraj.hub.push import plan_push, push
+    from offtraj.report.tables import push_table
 
     if dry_run:
         plan = plan_push(folder, to)

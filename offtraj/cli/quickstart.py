@@ -21,16 +21,16 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     """
     import asyncio
 
+    from offtraj._util.packaged import packaged
     from offtraj.cli.console import show, stages
     from offtraj.cli.run import built
-    from offtraj.packaged import packaged
-    from offtraj.page import page_files, write_page
-    from offtraj.run_folder import RunFolder
-    from offtraj.scored import scored_runs
-    from offtraj.scoring import choose_sets, find_contender, score
+    from offtraj.evaluate.evaluate import choose_sets, find_contender, score
+    from offtraj.evaluate.run_folder import RunFolder
+    from offtraj.report.html.page import page_files, write_page
+    from offtraj.report.scored_run import scored_runs
+    from offtraj.report.tables import overview, score_tables, solo_table
     from offtraj.spec import load_spec
     from offtraj.store import Store
-    from offtraj.table import overview, score_tables, solo_table
 
     file = load_spec(packaged("quickstart") / ("family.yaml" if everyone else "quickstart.yaml"))
     data = built(file, workspace=workspace, limit=limit)

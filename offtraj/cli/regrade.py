@@ -11,7 +11,7 @@ from offtraj.cli.options import Judge, Workspace, judge_of, store_path
 from offtraj.cli.run import exit_over_tolerance
 
 if TYPE_CHECKING:
-    from offtraj.regrading import Regraded
+    from offtraj.evaluate.regrade import Regraded
 
 __all__ = ["regrade"]
 
@@ -36,11 +36,11 @@ def regrade(
     import asyncio
 
     from offtraj.cli.console import show, stages
-    from offtraj.regrading import judge_of_run
-    from offtraj.regrading import regrade as grade_again
-    from offtraj.run_folder import read_run
+    from offtraj.evaluate.regrade import judge_of_run
+    from offtraj.evaluate.regrade import regrade as grade_again
+    from offtraj.evaluate.run_folder import read_run
+    from offtraj.report.tables import change_table, verdict_table
     from offtraj.store import Store
-    from offtraj.table import change_table, verdict_table
 
     there = read_run(run)
     judge_at = judge_of(judge, judge_of_run(there) if judge is None else None)

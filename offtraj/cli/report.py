@@ -52,14 +52,14 @@ def report(
     """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata; and write their page."""
     one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex), ("--paper", paper))
     from offtraj.cli.console import say, show
-    from offtraj.eval_results import write_eval_results
-    from offtraj.export import scores_csv, scores_json, scores_latex
-    from offtraj.page import page_files, write_page
-    from offtraj.paper import beside_run, beside_table
-    from offtraj.room_table import room_tables
-    from offtraj.score_table import guidability_table, strata_tables
-    from offtraj.scored import scored_runs
-    from offtraj.table import overview, score_tables, verdict_table
+    from offtraj.hub.eval_results import write_eval_results
+    from offtraj.report.comparison_tables import guidability_table, strata_tables
+    from offtraj.report.export import scores_csv, scores_json, scores_latex
+    from offtraj.report.html.page import page_files, write_page
+    from offtraj.report.paper import beside_run, beside_table
+    from offtraj.report.scored_run import scored_runs
+    from offtraj.report.tables import overview, score_tables, verdict_table
+    from offtraj.report.usage_tables import room_tables
 
     scored = scored_runs(runs)
     target = html or (runs[0] / "report.html" if len(runs) == 1 else None)

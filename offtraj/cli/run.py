@@ -10,8 +10,9 @@ import typer
 from offtraj.cli.options import Judge, Tests, Workspace, judge_of, store_path
 
 if TYPE_CHECKING:
-    from offtraj.publishing import DataFolder, Manifest
-    from offtraj.run_folder import RunFolder
+    from offtraj.dataset.folder import DataFolder
+    from offtraj.dataset.manifest import Manifest
+    from offtraj.evaluate.run_folder import RunFolder
     from offtraj.spec import SpecFile
 
 __all__ = ["built", "exit_over_tolerance", "run"]
@@ -57,10 +58,10 @@ def run(
     import asyncio
 
     from offtraj.cli.console import say, show, stages
-    from offtraj.scoring import choose_sets, find_contender, score
+    from offtraj.evaluate.evaluate import choose_sets, find_contender, score
+    from offtraj.grading.judge.judge import declared_judge
+    from offtraj.report.tables import overview, score_tables, verdict_table
     from offtraj.store import Store
-    from offtraj.table import overview, score_tables, verdict_table
-    from offtraj.verify import declared_judge
 
     data = _data(target, model, workspace)
     spec = data.spec.spec
@@ -98,8 +99,8 @@ def exit_over_tolerance(run: RunFolder, tolerance: float) -> None:
 
 def _data(target: str, model: str, workspace: Path) -> DataFolder:
     """The data set to run on; a spec's is built first."""
+    from offtraj.dataset.folder import open_folder
     from offtraj.errors import UsageError
-    from offtraj.publishing import open_folder
     from offtraj.spec import load_spec
 
     if not target.endswith((".yaml", ".yml")):
@@ -126,7 +127,8 @@ def built(file: SpecFile, *, workspace: Path, model: str | None = None, limit: i
     from dataclasses import replace
 
     from offtraj.cli.build import build_folder, default_folder
-    from offtraj.publishing import MANIFEST, open_folder
+    from offtraj.dataset.folder import open_folder
+    from offtraj.dataset.manifest import MANIFEST
 
     out = default_folder(file)
     models = [declared.id for declared in file.spec.models] if model is None else [model]
@@ -140,7 +142,7 @@ def built(file: SpecFile, *, workspace: Path, model: str | None = None, limit: i
 
 def _is_current(manifest: Manifest, file: SpecFile, limit: int | None) -> bool:
     """Whether a data set is what the spec makes today: also of models in folders that may have been trained on."""
-    from offtraj.reasoner import folder_revision
+    from offtraj.model.model import folder_revision
 
     return (
         manifest.spec_sha256 == file.digest

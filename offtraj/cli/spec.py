@@ -24,10 +24,10 @@ def validate(spec: Spec) -> None:
 
 def plan(spec: Spec) -> None:
     """Count the cells, rows, requests, tokens and judge calls that a spec asks for, at most."""
+    from offtraj.build.plan import make_plan
     from offtraj.cli.console import show
-    from offtraj.plan import make_plan
+    from offtraj.report.tables import plan_table
     from offtraj.spec import load_spec
-    from offtraj.table import plan_table
 
     show(plan_table(make_plan(load_spec(spec))))
 

@@ -78,9 +78,9 @@ def prune(
     workspace: Workspace = Path(".offtraj"),
 ) -> None:
     """Remove what all given options choose, and make the file smaller. Nobody else may be using the workspace."""
+    from offtraj.grading.math.rule import RuleVerifier
     from offtraj.store import Choice
     from offtraj.store import prune as remove
-    from offtraj.verify import RuleVerifier
 
     choice = Choice(tuple(model or ()), older_than, outdated, damaged)
     done = remove(store_path(workspace), choice, verifier=RuleVerifier().version, dry_run=dry_run)

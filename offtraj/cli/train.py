@@ -25,7 +25,7 @@ def train(members: Members = None, out: Out = Path("models"), jobs: Jobs = 2, se
     What was interrupted goes on when the same command is run again, and ends in the same weights.
     """
     from offtraj.cli.console import stages
-    from offtraj.pocket.family import choose, train_family
+    from offtraj.studies.pocket.family import choose, train_family
 
     recipes = choose(members or (), seed=seed)
     with stages() as stage:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from offtraj.encoding import difference
-from offtraj.prompt import Prompt
-from offtraj.trajectory import Delimiters
+from offtraj.model.encoding import difference
+from offtraj.model.prompt import Prompt
+from offtraj.model.trajectory import Delimiters
 
 __all__ = ["SECOND_BOS", "changes", "told"]
 

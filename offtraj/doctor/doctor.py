@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from offtraj._util.progress import Stage, quiet
 from offtraj.doctor.finding import Diagnosis, Finding
 from offtraj.doctor.local import examine_local
 from offtraj.doctor.model_files import ModelFiles
@@ -12,14 +13,13 @@ from offtraj.doctor.prefill import examine_prefill
 from offtraj.doctor.recording import examine_recording
 from offtraj.doctor.served import examine_served
 from offtraj.doctor.template import examine_template, found_delimiters
+from offtraj.engines.openai.endpoint import open_endpoint
+from offtraj.engines.vllm.server import open_server
 from offtraj.errors import EngineError, UsageError
-from offtraj.progress import Stage, quiet
-from offtraj.reasoner import Reasoner, load_reasoner, stated_delimiters
-from offtraj.sampling.endpoint import open_endpoint
-from offtraj.sampling.vllm import open_server
-from offtraj.scoring import chosen_engine
+from offtraj.evaluate.evaluate import chosen_engine
+from offtraj.model.model import Reasoner, load_reasoner, stated_delimiters
+from offtraj.model.trajectory import NONE
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
-from offtraj.trajectory import NONE
 
 __all__ = ["examine"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from offtraj.completion import Completion, Request, SamplingParams
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.server import Said
 from offtraj.doctor.template import QUESTION
 from offtraj.doctor.written import examine_solo
 from offtraj.errors import EngineError
-from offtraj.reasoner import Reasoner
+from offtraj.model.completion import Completion, Request, SamplingParams
+from offtraj.model.model import Reasoner
 from offtraj.spec import SamplingSpec, TransformersSpec
 
 __all__ = ["examine_local"]
@@ -24,7 +24,7 @@ async def examine_local(reasoner: Reasoner, spec: TransformersSpec, sampling: Sa
     Raises:
         MissingExtraError: without torch.
     """
-    from offtraj.sampling.local import LocalEngine
+    from offtraj.engines.transformers import LocalEngine
 
     chat = reasoner.format
     assert chat is not None

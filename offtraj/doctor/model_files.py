@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from offtraj.doctor.finding import Finding
-from offtraj.reasoner import Reasoner
+from offtraj.model.model import Reasoner
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PretrainedConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from offtraj.doctor.change import changes, told
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.template import CLOSING, QUESTION, probes
-from offtraj.prompt import ChatFormat
+from offtraj.model.prompt import ChatFormat
 
 __all__ = ["examine_prefill"]
 

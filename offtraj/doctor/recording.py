@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from offtraj._util.records import read_records
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.template import stated
-from offtraj.reasoner import stated_delimiters
-from offtraj.records import read_records
+from offtraj.model.model import stated_delimiters
+from offtraj.model.trajectory import split
 from offtraj.spec import ModelSpec, RecordedSpec, SpecFile
-from offtraj.trajectory import split
 
 __all__ = ["examine_recording"]
 

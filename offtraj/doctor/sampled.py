@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.server import Refusal, Server
 from offtraj.doctor.template import QUESTION
-from offtraj.prompt import Prompt
-from offtraj.sampling.wire import Mode
+from offtraj.engines.openai.wire import Mode
+from offtraj.model.prompt import Prompt
 
 __all__ = ["examine_sampling"]
 

@@ -10,8 +10,8 @@ from offtraj.doctor.change import SECOND_BOS, changes, told
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.server import Refusal, Said, Server
 from offtraj.doctor.template import CLOSING, QUESTION, probes
-from offtraj.prompt import ChatFormat, Prompt
-from offtraj.sampling.wire import Mode, difference
+from offtraj.engines.openai.wire import Mode, difference
+from offtraj.model.prompt import ChatFormat, Prompt
 
 __all__ = ["Seen", "examine_prompts"]
 

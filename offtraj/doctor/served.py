@@ -12,9 +12,9 @@ from offtraj.doctor.seen import examine_prompts
 from offtraj.doctor.server import Refusal, Said, Server
 from offtraj.doctor.template import QUESTION
 from offtraj.doctor.written import examine_ends, examine_solo, examine_texts
-from offtraj.reasoner import Reasoner
-from offtraj.sampling.endpoint import Endpoint, Rejected, ServedModel, Unanswered, chosen, public_url
-from offtraj.sampling.wire import Mode
+from offtraj.engines.openai.endpoint import Endpoint, Rejected, ServedModel, Unanswered, chosen, public_url
+from offtraj.engines.openai.wire import Mode
+from offtraj.model.model import Reasoner
 from offtraj.spec import SamplingSpec
 
 __all__ = ["examine_served"]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from offtraj.completion import SamplingParams
-from offtraj.prompt import ChatFormat, Prompt
-from offtraj.sampling.endpoint import Endpoint, Malformed, Rejected, Unanswered, public_url
-from offtraj.sampling.wire import PREFILLS, Mode, write_body
+from offtraj.engines.openai.endpoint import Endpoint, Malformed, Rejected, Unanswered, public_url
+from offtraj.engines.openai.wire import PREFILLS, Mode, write_body
+from offtraj.model.completion import SamplingParams
+from offtraj.model.prompt import ChatFormat, Prompt
 from offtraj.spec import SamplingSpec
 
 __all__ = ["Refusal", "Said", "Server"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from offtraj.doctor.finding import Finding
-from offtraj.encoding import difference
 from offtraj.errors import EngineError
-from offtraj.prompt import ChatFormat, find_delimiters
-from offtraj.trajectory import NONE, THINK, THOUGHT, Delimiters
+from offtraj.model.encoding import difference
+from offtraj.model.prompt import ChatFormat, find_delimiters
+from offtraj.model.trajectory import NONE, THINK, THOUGHT, Delimiters
 
 __all__ = ["CLOSING", "QUESTION", "examine_template", "found_delimiters", "probes", "stated"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.server import Said
-from offtraj.prompt import ChatFormat
-from offtraj.trajectory import NONE, split
+from offtraj.model.prompt import ChatFormat
+from offtraj.model.trajectory import NONE, split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

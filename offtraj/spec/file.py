@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offtraj.digest import content_id
+from offtraj._util.digest import content_id
 from offtraj.errors import SpecError
 
 if TYPE_CHECKING:

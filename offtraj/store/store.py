@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, cast
 
-from offtraj.completion import Completion, FinishReason
 from offtraj.errors import StoreError
+from offtraj.model.completion import Completion, FinishReason
 from offtraj.store.file import checksum, open_file, store_errors, transaction
 
 __all__ = ["Origin", "Store", "StoredVerdict"]

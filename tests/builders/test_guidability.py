@@ -9,12 +9,12 @@ from typing import Any
 
 from support.factories import SPEC, AtSight, make_material, make_question, make_solo, make_spec
 
+from offtraj.model.trajectory import NONE
+from offtraj.run.row import SteeredRow
 from offtraj.spec import SpecFile
-from offtraj.steered_set import SteeredRow
 from offtraj.store import Store
-from offtraj.trajectory import NONE
 from offtraj_builders.guidability import Guidability, wanted_questions
-from offtraj_builders.material import Material
+from offtraj_builders.inputs import Material
 
 RIGHT: dict[str, Any] = {f"q{n}": [make_question(n).gold] * 4 for n in range(6)}
 WEAK = {**RIGHT, "q0": ["999"] * 4, "q1": [11, "999", "999", "999"], "q2": [21, 21, "999", "999"]}

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from support.factories import SPEC, AtSight, make_material, make_question, make_response, make_solo, make_spec
 
-from offtraj.completion import Completion
 from offtraj.errors import BuildError
-from offtraj.sentences import SentenceEnds
-from offtraj.solo import Solo
+from offtraj.model.completion import Completion
+from offtraj.model.tokens import Words
+from offtraj.model.trajectory import Delimiters
+from offtraj.run.row import SteeredRow
+from offtraj.run.solo import Solo
 from offtraj.spec import SpecFile
-from offtraj.steered_set import SteeredRow
 from offtraj.store import Store
-from offtraj.tokens import Words
-from offtraj.trajectory import Delimiters
-from offtraj_builders.material import Material
+from offtraj_builders.inputs import Material
 from offtraj_builders.recoverability import Recoverability
+from offtraj_builders.sentences import SentenceEnds
 
 RIGHT: dict[str, Any] = {f"q{n}": [make_question(n).gold] * 4 for n in range(8)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from offtraj.digest import rank
+from offtraj._util.digest import rank
 from offtraj_builders.selection import Tally, preference, spread
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from offtraj.digest import content_id
+from offtraj._util.digest import content_id
 from support.factories import write_small_benchmark
 from support.models import make_tokenizer
 from support.proxy import Exchange

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from offtraj.completion import SamplingParams
-from offtraj.prompt import ChatFormat, Prompt
-from offtraj.sampling.endpoint import Endpoint
-from offtraj.sampling.wire import Mode, read_answer, write_body
+from offtraj.engines.openai.endpoint import Endpoint
+from offtraj.engines.openai.wire import Mode, read_answer, write_body
+from offtraj.model.completion import SamplingParams
+from offtraj.model.prompt import ChatFormat, Prompt
 from support.prefixes import hundred_prefixes
 
 _AT_ONCE = 16

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from offtraj.completion import Completion, SamplingParams
-from offtraj.question import Question
-from offtraj.reasoner import Reasoner
-from offtraj.solo import Solo, SoloSample
+from offtraj.grading.verdict import Verdict
+from offtraj.model.completion import Completion, SamplingParams
+from offtraj.model.model import Reasoner
+from offtraj.model.tokens import Words
+from offtraj.run.question import Question
+from offtraj.run.row import Segment, SteeredRow, compose, row_id
+from offtraj.run.solo import Solo, SoloSample
 from offtraj.spec import SpecFile
 from offtraj.spec.file import parse_spec
-from offtraj.steered_set import Segment, SteeredRow, compose, row_id
 from offtraj.store import Store
-from offtraj.tokens import Words
-from offtraj.verify import Verdict
 
 PARAMS = SamplingParams(temperature=0.6, top_p=0.95, max_tokens=512, seed=0)
 
@@ -177,7 +177,7 @@ def make_solo(store: Store, model: str, answers: Mapping[str, Sequence[object]],
 
 def make_material(store: Store, solos: Mapping[str, Solo], spec: SpecFile, verifier: Any, questions: int = 8) -> Any:
     """The protocol's inputs, on questions q0, q1, …"""
-    from offtraj_builders.material import Material
+    from offtraj_builders.inputs import Material
 
     return Material(spec.spec, "{question}", tuple(map(make_question, range(questions))), solos, verifier)
 
@@ -191,7 +191,7 @@ class AtSight:
         return None
 
     async def compare(self, gold: str, answer: Any, **_: Any) -> Any:
-        from offtraj.verify import Comparison
+        from offtraj.grading.math.rule import Comparison
 
         return Comparison("equal" if gold == answer.text else "different", "")
 

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from offtraj.tokens import Tokens
-from offtraj.trajectory import split
+from offtraj.model.tokens import Tokens
+from offtraj.model.trajectory import split
 
 _FILES = ("aime25_dagmath", "mip", "aime_unloop", "skythought", "math500_atts_self", "aime25_r1probe")
 _LONGEST = (

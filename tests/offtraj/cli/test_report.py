@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 import pytest
 from support.factories import make_row
 
-from offtraj.completion import Completion
-from offtraj.export import escape_latex
-from offtraj.outcome import Outcome, outcome_of
-from offtraj.run_folder import RunFolder, write_run
-from offtraj.steered_set import Segment
-from offtraj.verify import Verdict
+from offtraj.evaluate.run_folder import RunFolder, write_run
+from offtraj.grading.verdict import Verdict
+from offtraj.model.completion import Completion
+from offtraj.report.export import escape_latex
+from offtraj.run.outcome import Outcome, outcome_of
+from offtraj.run.row import Segment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

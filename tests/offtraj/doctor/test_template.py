@@ -9,8 +9,8 @@ from tokenizers import normalizers, processors
 from offtraj.doctor import Finding
 from offtraj.doctor.prefill import examine_prefill
 from offtraj.doctor.template import examine_template, found_delimiters
-from offtraj.prompt import ChatFormat
-from offtraj.trajectory import NONE, THINK, Delimiters
+from offtraj.model.prompt import ChatFormat
+from offtraj.model.trajectory import NONE, THINK, Delimiters
 
 TAGS = "'<think>\\n' … '</think>'"
 EMPTY_BLOCK = "an empty think block is put before the prefix (all but: closing delimiter)"

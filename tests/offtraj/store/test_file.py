@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from offtraj.completion import Completion
 from offtraj.errors import StoreError
+from offtraj.model.completion import Completion
 from offtraj.store import Choice, Origin, Salvaged, Store, StoredVerdict, inspect, prune
 
 EQUAL = StoredVerdict("equal", "")
@@ -57,7 +57,7 @@ def left_by_a_killed_process(folder: Path, script: str) -> Path:
     """A workspace whose log was not tidied up."""
     script = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from offtraj.store import Store; from offtraj.completion import Completion\n"
+        "from offtraj.store import Store; from offtraj.model.completion import Completion\n"
         f"store = Store(Path(sys.argv[1]))\n{script}\nos.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", script, folder / "store.sqlite"], check=False)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from offtraj.completion import Completion
 from offtraj.errors import StoreError
+from offtraj.model.completion import Completion
 from offtraj.store import Store, StoredVerdict, inspect
 
 EQUAL = StoredVerdict("equal", "")
@@ -63,7 +63,7 @@ def test_two_processes_share_a_workspace(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     script = (
         "import sys; from pathlib import Path\n"
-        "from offtraj.store import Store; from offtraj.completion import Completion\n"
+        "from offtraj.store import Store; from offtraj.model.completion import Completion\n"
         "with Store(Path(sys.argv[1])) as store:\n"
         "    for n in range(200): store.put_completions([(sys.argv[2], n, Completion('x', 'stop', 1, 1))])\n"
     )
@@ -77,7 +77,7 @@ def test_a_kill_loses_nothing_that_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     script = (
         "import sys; from pathlib import Path\n"
-        "from offtraj.store import Store; from offtraj.completion import Completion\n"
+        "from offtraj.store import Store; from offtraj.model.completion import Completion\n"
         "store = Store(Path(sys.argv[1]))\n"
         "for n in range(100_000):\n"
         "    store.put_completions([('k', n, Completion('x' * 2000, 'stop', 1, 1))]); print(n, flush=True)\n"
@@ -139,7 +139,7 @@ def test_writers_a_reader_and_kills_on_one_workspace(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     write = (
         "import random, sys; from pathlib import Path\n"
-        "from offtraj.store import Origin, Store, StoredVerdict; from offtraj.completion import Completion\n"
+        "from offtraj.store import Origin, Store, StoredVerdict; from offtraj.model.completion import Completion\n"
         "who, numbers = sys.argv[2], random.Random(sys.argv[2])\n"
         "with Store(Path(sys.argv[1])) as store:\n"
         "    for _ in range(int(sys.argv[3])):\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from offtraj.completion import Completion
 from offtraj.errors import StoreError, UsageError
+from offtraj.model.completion import Completion
 from offtraj.store import Choice, Origin, Store, StoredVerdict, inspect, prune
 
 EQUAL = StoredVerdict("equal", "")

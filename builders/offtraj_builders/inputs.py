@@ -1,0 +1,149 @@
+"""What both tests are made from, and how a composition becomes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from offtraj.grading.math.rule import Verifier
+from offtraj.model.prompt import fill_template
+from offtraj.model.trajectory import THINK, Delimiters
+from offtraj.run.question import Question
+from offtraj.run.row import Segment, SteeredRow, compose, row_id
+from offtraj.run.solo import Solo, SoloSample, SolveRate
+from offtraj.spec import GuidabilitySpec, RecoverabilitySpec, Spec, Subset, TestName
+from offtraj_builders.selection import Tally
+
+__all__ = ["Draft", "Material", "delimiters_of", "finish", "qualifying", "unhelpful", "unusable"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The inputs of the protocol."""
+
+    spec: Spec
+    template: str
+    """What a question is put into."""
+    questions: tuple[Question, ...]
+    solos: Mapping[str, Solo]
+    """By model or guide id."""
+    verifier: Verifier
+    """For whether a steer reveals the answer."""
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Question]:
+        """Questions by id."""
+        return {question.id: question for question in self.questions}
+
+    def questions_of(self, test: RecoverabilitySpec | GuidabilitySpec) -> Sequence[Question]:
+        """The questions of a test's benchmarks, in their order."""
+        benchmarks = self.spec.benchmarks_of(test)
+        return [question for question in self.questions if question.benchmark in benchmarks]
+
+
+class Draft(NamedTuple):
+    """A composition on its way to a row."""
+
+    variant: str
+    subsets: tuple[Subset, ...]
+    position: float | None
+    ratio: float
+    segments: tuple[Segment, ...]
+    reveals_answer: bool
+
+
+def qualifying(
+    material: Material,
+    test: RecoverabilitySpec | GuidabilitySpec,
+    model: str,
+    tally: Tally,
+    reason: Callable[[SolveRate], str | None],
+) -> tuple[str, ...]:
+    """Ids of the questions of a subset, in their order: those for whose solve rate there is no reason against.
+
+    In the shared subset every model of the test must qualify (paper, section 3.1).
+    """
+    judges = [m.id for m in material.spec.models_of(test)] if tally.subset == "shared" else [model]
+
+    def why(question: Question) -> str | None:
+        for judge in judges:
+            rate = material.solos[judge].rate(question.id)
+            against = reason(rate) if rate.sampled else "no_trajectory"
+            if against is not None:
+                return against if judge == model else f"{against}_by_another_model"
+        return None
+
+    return tuple(question.id for question in tally.keep(material.questions_of(test), why))
+
+
+def unusable(sample: SoloSample) -> str | None:
+    """Why a trajectory can be no source of a segment; `None` when it can."""
+    if not sample.closed:
+        return "thinking_not_closed"
+    return None if sample.thinks else "no_thinking"
+
+
+def unhelpful(sample: SoloSample) -> str | None:
+    """Why a trajectory is no correct one to cut; `None` when it is."""
+    if sample.correct:
+        return unusable(sample)
+    reason = sample.verdict.reason
+    return reason if reason in ("truncated", "no_answer") else sample.verdict.name
+
+
+def delimiters_of(solo: Solo) -> Delimiters:
+    """The model's thinking delimiters; those of most models where a recording leaves them open."""
+    return solo.reasoner.delimiters or THINK
+
+
+def finish(
+    material: Material, test: TestName, model: str, question: Question, drafts: Sequence[Draft], tally: Tally
+) -> list[SteeredRow]:
+    """Rows of one question, in the order of the drafts; what the model could not go on from is dropped."""
+    solo = material.solos[model]
+    close = delimiters_of(solo).close
+    rate = solo.rate(question.id)
+
+    def ends_thinking(draft: Draft) -> str | None:
+        # A delimiter inside a steer would end the thinking; answer-forcing ends it on purpose, at the end.
+        text = (
+            compose(draft.segments).removesuffix(close)
+            if draft.variant == "answer-forcing"
+            else compose(draft.segments)
+        )
+        return "contains_closing_delimiter" if close and close in text else None
+
+    kept = tally.keep(drafts, ends_thinking)
+    prefixes = [compose(draft.segments) for draft in kept]
+    if solo.reasoner.format is None:
+        sizes: list[tuple[int, str | None]] = [(solo.reasoner.tokens.count(prefix), None) for prefix in prefixes]
+    else:
+        asked = fill_template(material.template, question.text)
+        prompts = solo.reasoner.format.steered([(asked, prefix) for prefix in prefixes])
+        sizes = [(prompt.prefix_tokens, prompt.sha256) for prompt in prompts]
+    return [
+        SteeredRow(
+            id=row_id(test, draft.variant, model, question.id, draft.position, draft.ratio, draft.segments),
+            test=test,
+            variant=draft.variant,
+            subsets=draft.subsets,
+            benchmark=question.benchmark,
+            question_id=question.id,
+            question=question.text,
+            answer=question.gold,
+            model=model,
+            model_revision=solo.reasoner.revision or solo.identity,
+            position=draft.position,
+            ratio=draft.ratio,
+            segments=draft.segments,
+            prefix=prefix,
+            prefix_tokens=tokens,
+            prompt_sha256=sha256,
+            solved=rate.solved,
+            sampled=rate.sampled,
+            reveals_answer=draft.reveals_answer,
+        )
+        for draft, prefix, (tokens, sha256) in zip(kept, prefixes, sizes, strict=True)
+    ]

@@ -1,0 +1,150 @@
+"""A spec becomes a data set folder: the protocol's sets, everyone's trajectories, and how they came about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offtraj.errors import BuildError
+from offtraj._util.progress import Stage, quiet
+from offtraj.dataset.folder import Config, write_folder
+from offtraj.dataset.manifest import Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
+from offtraj.dataset.tables import questions_config, trajectories_config
+from offtraj.hub.card import render_card
+from offtraj.run.solo import Solo
+from offtraj.spec import SpecFile
+from offtraj.run.row import SteeredRow, row_schema, rows_to_batch
+from offtraj.build.inputs import Gathered
+from offtraj_builders.steered_sets import SteeredSet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["counts_of", "model_entry", "shared_questions", "steered_config", "write_dataset"]
+
+_BATCH = 128  # rows that are made into one Arrow batch
+_PACKAGES = ("math-verify", "pyarrow", "tokenizers")  # on whose versions the bytes depend
+
+
+async def write_dataset(
+    out: Path,
+    file: SpecFile,
+    gathered: Gathered,
+    sets: Sequence[SteeredSet],
+    *,
+    limit: int | None = None,
+    stage: Stage = quiet,
+) -> Manifest:
+    """Write the whole data set: steered sets, trajectories, questions, manifest, spec and card.
+
+    Args:
+        out: The folder; it appears, or is replaced, when everything is complete.
+        file: The spec.
+        gathered: What the sets were made from.
+        sets: The sets; composed while they are written.
+        limit: What the build was cut short to, for the manifest.
+        stage: Is told of progress.
+
+    Raises:
+        BuildError: when nothing qualified for any set.
+        OutputError: as `write_folder` does.
+    """
+    material = gathered.material
+    benchmarks = {question.id: question.benchmark for question in material.questions}
+    configs = [steered_config(one) for one in sets]
+    configs += [trajectories_config(solo, benchmarks) for solo in material.solos.values()]
+    configs.append(questions_config(material.questions, material.solos, shared_questions(sets)))
+    advance = stage("writing", len(configs))
+
+    def describe(folder: Path, files: tuple[FileEntry, ...]) -> tuple[Manifest, str]:
+        steered = {one.config for one in sets}
+        if not any(entry.config in steered for entry in files):
+            raise BuildError(_nothing(sets))
+        manifest = Manifest(
+            name=file.spec.name,
+            version=file.spec.version,
+            domain=file.spec.domain,
+            seed=file.spec.seed,
+            spec_sha256=file.digest,
+            limit=limit,
+            made_with={"offtraj": version("offtraj"), **{name: version(name) for name in _PACKAGES}},
+            verifier=gathered.graded_by,
+            benchmarks=dict(Counter(question.benchmark for question in material.questions)),
+            dropped_questions=tuple(
+                DroppedQuestion(benchmark=dropped.benchmark, id=dropped.id, reason=dropped.reason)
+                for dropped in gathered.questions.dropped
+            ),
+            models={name: model_entry(solo) for name, solo in material.solos.items()},
+            counts=tuple(counts_of(sets)),
+            files=files,
+        )
+        return manifest, render_card(file, manifest, folder)
+
+    return await write_folder(out, file, configs, describe, written=advance)
+
+
+def shared_questions(sets: Sequence[SteeredSet]) -> dict[str, list[str]]:
+    """The tests in whose shared subset each question is."""
+    shared: dict[str, list[str]] = {}
+    for test in ("recoverability", "guidability"):
+        for question_id in frozenset().union(*(one.shared for one in sets if one.test == test)):
+            shared.setdefault(question_id, []).append(test)
+    return shared
+
+
+def steered_config(one: SteeredSet) -> Config:
+    """A steered set as a configuration: its rows are composed while it is written."""
+    schema = row_schema()
+
+    async def batches() -> AsyncIterator[pa.RecordBatch]:
+        rows: list[SteeredRow] = []
+        async for row in one.rows():
+            rows.append(row)
+            if len(rows) == _BATCH:
+                yield rows_to_batch(rows, schema)
+                rows = []
+        if rows:
+            yield rows_to_batch(rows, schema)
+
+    return Config(one.config, "test", schema, batches())
+
+
+def model_entry(solo: Solo) -> ModelEntry:
+    """What the manifest says of a model or guide."""
+    rates = Counter(solo.rate(question_id) for question_id in solo.samples)
+    verdicts = Counter(f"{s.verdict.name}: {s.verdict.reason.partition(':')[0]}" for s in solo)
+    return ModelEntry(
+        revision=solo.reasoner.revision or solo.identity,
+        lengths=solo.reasoner.tokens.unit,
+        questions=len(solo.samples),
+        samples=sum(map(len, solo.samples.values())),
+        solve_rates={f"{rate.solved}/{rate.sampled}": count for rate, count in sorted(rates.items())},
+        verdicts=dict(sorted(verdicts.items())),
+    )
+
+
+def counts_of(sets: Sequence[SteeredSet]) -> Iterator[Count]:
+    """What the selections of sets kept and dropped; of rows, once they have been read."""
+    for one in sets:
+        for tally in one.tallies:
+            yield Count(
+                test=tally.test,
+                model=tally.model,
+                variant=tally.variant,
+                subset=tally.subset,
+                of=tally.of,
+                kept=tally.kept,
+                dropped=dict(sorted(tally.dropped.items())),
+            )
+
+
+def _nothing(sets: Sequence[SteeredSet]) -> str:
+    lines = ["nothing qualifies for any set:"]
+    for one in sets:
+        for tally in one.tallies:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(tally.dropped.items())) or "none"
+            lines.append(f"  {one.config}: {tally.subset or 'all'} {tally.of}: {tally.kept} kept; dropped: {reasons}")
+    return "\n".join(lines)

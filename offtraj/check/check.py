@@ -1,0 +1,171 @@
+"""Is a data set what it says it is? And are its rows the only ones that could be made?
+
+Everything is read again, and every steered set is made again from the trajectories, the questions and the spec
+that the data set itself holds. Taken as given are the texts that models wrote, and what a judge said of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import cast
+
+from offtraj._util.progress import Stage, quiet
+from offtraj.build.assemble import counts_of, model_entry, shared_questions
+from offtraj.build.inputs import Gathered, Selection, takes_part
+from offtraj.check.files import check_card, check_files, check_registration
+from offtraj.check.result import Checked
+from offtraj.check.rows import compare_rows, sound_rows
+from offtraj.check.verdicts import check_verdicts
+from offtraj.dataset.folder import DataFolder
+from offtraj.dataset.manifest import MANIFEST
+from offtraj.dataset.published import published_models, published_solo
+from offtraj.dataset.tables import questions_config, read_questions
+from offtraj.errors import BuildError, DataError, EngineError, SpecError
+from offtraj.grading.grader import Grader
+from offtraj.grading.math.rule import Verifier
+from offtraj.model.model import load_reasoner
+from offtraj.model.prompt import question_template
+from offtraj.run.question import Question, Questions
+from offtraj.run.row import read_rows
+from offtraj.run.solo import Solo
+from offtraj.spec import Spec, SpecFile, TestName
+from offtraj.store import Store
+from offtraj_builders.inputs import Material
+from offtraj_builders.steered_sets import SteeredSet, steered_sets
+
+__all__ = ["check"]
+
+
+async def check(data: DataFolder, *, spec: SpecFile, store: Store, verifier: Verifier, stage: Stage = quiet) -> Checked:
+    """Check a data set.
+
+    Args:
+        data: A folder or repository; everything in it is read.
+        spec: Its spec, at a place from which its relative paths lead somewhere.
+        store: Where texts are kept meanwhile.
+        verifier: Grades again what the rule decided, and says whether a steer reveals the answer.
+        stage: Is told of progress.
+
+    Raises:
+        DataError: when there is too little of a data set to check.
+        HubError: when it cannot be fetched.
+    """
+    checked = Checked()
+    data.fetch()
+    check_files(data, checked)
+    if spec.digest != data.manifest.spec_sha256:
+        checked.say(str(spec.path), f"is not the spec that {MANIFEST} was made with")
+    check_card(data, checked)
+    check_registration(data, checked)
+    questions = read_questions(data.files("questions"))
+    solos = _solos(data, spec, tuple(questions.values()), store, checked)
+    await check_verdicts(data.manifest, solos, questions, Grader(verifier, store), checked, stage)
+    again = _make_again(data, spec.spec, questions, solos, verifier, checked)
+
+    @lru_cache(maxsize=64)
+    def thinking(model: str, question_id: str, number: int) -> str | None:
+        """A published trajectory's thinking; `None` where its model is not loaded, nothing where it is not there."""
+        if model not in solos:
+            return None if model in checked.not_loaded else ""
+        samples = solos[model].samples.get(question_id, ())
+        return next((solos[model].trajectory(one).thinking for one in samples if one.number == number), "")
+
+    for config in data.steered:
+        done = stage(config, sum(entry.rows for entry in data.manifest.files if entry.config == config))
+        try:
+            rows = sound_rows(config, read_rows(data.files(config)), questions, thinking, checked)
+            if config in again:
+                await compare_rows(config, again[config], rows, checked, done)
+            else:
+                done(sum(1 for _ in rows))
+        except DataError as error:
+            checked.say(config, str(error))
+    _check_manifest(data, again.values(), solos, checked)
+    if len(again) == len(data.steered) and set(solos) == published_models(data):
+        await _check_questions(data, questions, solos, list(again.values()), checked)
+    return checked
+
+
+def _solos(
+    data: DataFolder, file: SpecFile, questions: Sequence[Question], store: Store, checked: Checked
+) -> dict[str, Solo]:
+    """Everyone's published samples, whose tokenizer can be had here."""
+    solos: dict[str, Solo] = {}
+    published = published_models(data)
+    for model in file.spec.reasoners:
+        if model.id not in published:
+            continue
+        try:
+            reasoner = load_reasoner(file, model)
+        except (SpecError, EngineError) as error:
+            checked.not_loaded[model.id] = str(error).splitlines()[0]
+            continue
+        try:
+            samples = file.spec.sampling.samples
+            solos[model.id] = published_solo(data, reasoner, questions, samples=samples, store=store)
+        except DataError as error:
+            checked.say(f"trajectories--{model.id}", str(error))
+            checked.not_loaded[model.id] = "its trajectories are not in order"
+    return solos
+
+
+def _make_again(
+    data: DataFolder,
+    spec: Spec,
+    questions: Mapping[str, Question],
+    solos: Mapping[str, Solo],
+    verifier: Verifier,
+    checked: Checked,
+) -> dict[str, SteeredSet]:
+    """The steered sets that can be made again, by configuration; their rows are composed when they are read."""
+    kept = tuple(questions.values())
+    material = Material(spec, question_template(spec.domain, spec.prompt), kept, solos, verifier)
+    gathered = Gathered(material, Questions(kept, ()), data.manifest.verifier)
+    again = {}
+    for config in data.steered:
+        test, _, model = config.partition("--")
+        selection = Selection((cast("TestName", test),), frozenset({model}))
+        lacking = sorted(takes_part(spec, selection) - set(solos))
+        if lacking:
+            checked.not_made[config] = lacking
+            for name in lacking:
+                checked.not_loaded.setdefault(name, "none of its trajectories are published")
+            continue
+        try:
+            (again[config],) = steered_sets(gathered, selection)
+        except BuildError as error:
+            checked.say(config, f"cannot be made from these trajectories: {error}")
+    return again
+
+
+def _check_manifest(data: DataFolder, again: Iterable[SteeredSet], solos: Mapping[str, Solo], checked: Checked) -> None:
+    path = str(data.path / MANIFEST)
+    for name, solo in solos.items():
+        if data.manifest.models.get(name) != model_entry(solo):
+            checked.say(path, f"says other things of {name} than its trajectories do")
+    for one in again:
+        said = [count for count in data.manifest.counts if (count.test, count.model) == (one.test, one.model)]
+        if said != list(counts_of([one])):
+            checked.say(path, f"counts otherwise what was kept and dropped for {one.config}")
+
+
+async def _check_questions(
+    data: DataFolder,
+    questions: Mapping[str, Question],
+    solos: Mapping[str, Solo],
+    sets: Sequence[SteeredSet],
+    checked: Checked,
+) -> None:
+    """Solve rates and shared subsets stand beside the questions as they follow from the trajectories."""
+    import pyarrow.parquet as pq
+
+    rows = [row for path in data.files("questions") for row in pq.read_table(path).to_pylist()]
+    config = questions_config(list(questions.values()), solos, shared_questions(sets))
+    made = [row async for batch in config.batches for row in batch.to_pylist()]
+    for row, expected in zip(rows, made, strict=True):
+        differ = [name for name in expected if row.get(name) != expected[name]]
+        if differ:
+            checked.say(
+                f"questions row {row['id']!r}", f"{', '.join(differ)}: not what the trajectories say", "questions"
+            )

@@ -1,0 +1,61 @@
+"""The verdicts on published trajectories: those of the rule are given again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from offtraj._util.progress import Stage
+from offtraj._util.tasks import Beside
+from offtraj.check.result import Checked
+from offtraj.dataset.manifest import Manifest
+from offtraj.grading.grader import Asked, Grader
+from offtraj.run.question import Question
+from offtraj.run.solo import Solo, SoloSample, solo_text
+
+__all__ = ["check_verdicts"]
+
+_GRADING = 256  # verdicts that are waited for at once
+
+
+async def check_verdicts(
+    manifest: Manifest,
+    solos: Mapping[str, Solo],
+    questions: Mapping[str, Question],
+    grader: Grader,
+    checked: Checked,
+    stage: Stage,
+) -> None:
+    """Grade again what the rule decided, if it is the same rule. A judge is not asked again.
+
+    Args:
+        manifest: Says by whom the samples were graded.
+        solos: By model or guide.
+        questions: By id.
+        grader: Asks the rule alone.
+        checked: Is told of verdicts that come out differently.
+        stage: Is told of progress.
+    """
+    rule, _, judge = manifest.verifier.partition("+")
+    if rule != grader.version:
+        checked.not_graded = f"graded by {manifest.verifier}, not by {grader.version}"
+        return
+
+    async def grade(config: str, solo: Solo, sample: SoloSample) -> None:
+        question, verdict = questions[sample.question_id], sample.verdict
+        asked = Asked(question.gold, question.text, question.tolerance, question.unit)
+        again = await grader.grade(asked, solo_text(solo.trajectory(sample), solo.reasoner), sample.finish_reason)
+        if again.name != verdict.name:
+            checked.say(
+                f"{config} sample {sample.number} of {sample.question_id!r}",
+                f"is {verdict.name}, where the rule finds {again.name} ({again.reason})",
+                config,
+            )
+
+    async with Beside(_GRADING) as grading:
+        for name, solo in solos.items():
+            config = f"trajectories--{name}"
+            done = stage(f"verdicts {name}", sum(map(len, solo.samples.values())))
+            for sample in solo:
+                if sample.verdict.decided_by == "rule" or (sample.verdict.decided_by == "judge" and not judge):
+                    await grading.start(grade(config, solo, sample))
+                done(1)

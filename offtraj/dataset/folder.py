@@ -1,0 +1,208 @@
+"""A data set folder: written whole or not at all, and opened again, from disk or from the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offtraj._util.atomic import new_folder
+from offtraj._util.digest import file_sha256
+from offtraj._util.progress import Advance, unseen
+from offtraj.dataset.manifest import MANIFEST, FileEntry, Manifest, read_manifest
+from offtraj.dataset.shards import write_shards
+from offtraj.errors import DataError, HubError, OutputError
+from offtraj.hub.registration import EVAL, render_registration
+from offtraj.spec import SpecFile, load_spec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["CARD", "OURS", "SPEC", "Config", "DataFolder", "check_target", "open_folder", "write_folder"]
+
+SPEC = "spec.yaml"
+CARD = "README.md"
+OURS = (CARD, EVAL, MANIFEST, SPEC)
+"""Files beside the configurations."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One configuration, on its way to disk."""
+
+    name: str
+    split: str
+    schema: pa.Schema
+    batches: AsyncIterator[pa.RecordBatch]
+
+
+async def write_folder(
+    out: Path,
+    file: SpecFile,
+    configs: Sequence[Config],
+    describe: Callable[[Path, tuple[FileEntry, ...]], tuple[Manifest, str]],
+    *,
+    written: Advance = unseen,
+) -> Manifest:
+    """Write configurations, manifest, spec, card and registration, and put the folder in place when all are complete.
+
+    A folder of the same data set and version is replaced; the same content gives the same bytes.
+    Configurations without rows are left out: a data set has no empty ones.
+
+    Args:
+        out: The folder.
+        file: The spec, copied as it is.
+        configs: What to write, streamed one after the other.
+        describe: Given where the files are and what they are, says the manifest and the card.
+        written: Is told of each configuration that is complete.
+
+    Raises:
+        OutputError: when `out` holds something else, the disk is full, or it cannot be written.
+    """
+    check_target(out, file, {config.name for config in configs})
+    with new_folder(out) as folder:
+        entries: list[FileEntry] = []
+        for config in configs:
+            shards = await write_shards(folder / config.name, config.split, config.schema, config.batches)
+            written(1)
+            if not any(shard.rows for shard in shards):
+                for shard in shards:
+                    shard.path.unlink()
+                (folder / config.name).rmdir()
+                continue
+            entries += [
+                FileEntry(
+                    path=shard.path.relative_to(folder).as_posix(),
+                    config=config.name,
+                    rows=shard.rows,
+                    bytes=shard.path.stat().st_size,
+                    num_bytes=shard.num_bytes,
+                    sha256=file_sha256(shard.path),
+                )
+                for shard in shards
+            ]
+        manifest, card = describe(folder, tuple(entries))
+        (folder / SPEC).write_text(file.text, encoding="utf-8", newline="")
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8", newline="")
+        (folder / CARD).write_text(card, encoding="utf-8", newline="")
+        if (registration := render_registration(file.spec, manifest)) is not None:
+            (folder / EVAL).write_text(registration, encoding="utf-8", newline="")
+    return manifest
+
+
+def check_target(out: Path, file: SpecFile, configs: frozenset[str] | set[str] = frozenset()) -> None:
+    """See that a folder may be written to `out`, before anything is sampled for it.
+
+    Raises:
+        OutputError: when it holds anything but this data set in this version, or sets that would be lost.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    name, version = file.spec.name, file.spec.version
+    try:
+        there = read_manifest(out)
+    except DataError:
+        raise OutputError(f"{out}: exists, and is no data set folder of offtraj: choose another --out") from None
+    if (there.name, there.version) != (name, version):
+        raise OutputError(
+            f"{out}: holds {there.name} {there.version}, and {file.path} makes {name} {version}: "
+            "choose another --out, or remove that folder"
+        )
+    lost = sorted({entry.config for entry in there.files} - configs) if configs else []
+    if lost:
+        raise OutputError(
+            f"{out}: holds {', '.join(lost)}, which this command does not make, so they would be lost: "
+            "choose another --out, build everything, or remove that folder"
+        )
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """A data set folder, opened."""
+
+    path: Path
+    manifest: Manifest
+    spec: SpecFile
+    """The spec that made it. Its relative paths are of where it was made."""
+    repo: str | None = None
+    """Repository on the Hub, from which configurations are fetched when they are asked for."""
+    revision: str | None = None
+    """Commit on the Hub."""
+
+    def has(self, model: str) -> bool:
+        """Whether steered sets were built for the model."""
+        return any(config.endswith(f"--{model}") for config in self.steered)
+
+    @property
+    def steered(self) -> list[str]:
+        """Names of the configurations that hold steered sets."""
+        names = {entry.config for entry in self.manifest.files}
+        return sorted(name for name in names if name.startswith(("recoverability--", "guidability--")))
+
+    def fetch(self) -> None:
+        """Have everything here.
+
+        Raises:
+            HubError: when it cannot be fetched.
+        """
+        if self.repo is not None:
+            _fetch(self.repo, self.revision, None)
+
+    def files(self, config: str) -> list[Path]:
+        """The configuration's files, in order.
+
+        Raises:
+            DataError: when there is no such configuration, or a file is missing.
+            HubError: when it cannot be fetched.
+        """
+        paths = [self.path / entry.path for entry in self.manifest.files if entry.config == config]
+        if not paths:
+            configs = sorted({entry.config for entry in self.manifest.files})
+            raise DataError(f"{self.path}: has no {config!r}, but {', '.join(configs)}")
+        if self.repo is not None and not all(path.is_file() for path in paths):
+            _fetch(self.repo, self.revision, [f"{config}/*"])
+        for path in paths:
+            if not path.is_file():
+                raise DataError(f"{path}: is missing, though the manifest lists it: the folder is incomplete")
+        return paths
+
+    def verified(self, path: Path) -> FileEntry:
+        """What the manifest says of one of the files, which is so.
+
+        Raises:
+            DataError: when the file is another one.
+        """
+        name = path.relative_to(self.path).as_posix()
+        entry = next(entry for entry in self.manifest.files if entry.path == name)
+        if file_sha256(path) != entry.sha256:
+            raise DataError(f"{path}: is not what the manifest says: it was changed after it was built")
+        return entry
+
+
+def open_folder(where: str) -> DataFolder:
+    """Open a data set: a folder, or `ORG/NAME[@REVISION]` on the Hub, of which only what is read is fetched.
+
+    Raises:
+        DataError: when it is no data set of ours.
+        HubError: when the Hub cannot be asked, or has no such repository or revision.
+    """
+    if Path(where).is_dir():
+        path = Path(where)
+        return DataFolder(path, read_manifest(path), load_spec(path / SPEC))
+    repo, _, revision = where.partition("@")
+    if repo.count("/") != 1 or repo.startswith((".", "/", "~")):
+        raise DataError(f"{where!r}: no such folder, and no repository of the form ORG/NAME[@REVISION]")
+    path = _fetch(repo, revision or None, [MANIFEST, SPEC])
+    return DataFolder(path, read_manifest(path), load_spec(path / SPEC), repo, path.name)
+
+
+def _fetch(repo: str, revision: str | None, patterns: list[str] | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=patterns))
+    except Exception as error:  # the client raises what its transport raises
+        where = repo if revision is None else f"{repo}@{revision}"
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise HubError(f"{where}: cannot be fetched from the Hub: {type(error).__name__}: {detail}") from error

@@ -1,0 +1,3 @@
+"""Engines: what turns requests into completions. One small protocol, several kinds."""
+
+__all__: list[str] = []

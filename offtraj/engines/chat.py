@@ -1,0 +1,172 @@
+"""Asking a model in chat messages: what a judge is asked by. Over HTTP, or in this process.
+
+Models under test are never asked this way: chat endpoints rewrite the thinking that is put before them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from offtraj._util.digest import content_id
+from offtraj.engines.openai.endpoint import Malformed, Rejected, Unanswered, open_endpoint, public_url
+from offtraj.errors import EngineError
+from offtraj.model.completion import Completion, Failure, Message, Request, SamplingParams
+from offtraj.model.prompt import Prompt
+from offtraj.spec import OpenAISpec, TransformersSpec
+
+if TYPE_CHECKING:
+    from offtraj.engines.transformers import LocalEngine
+
+__all__ = ["Chat", "LocalChat", "OpenAIChat", "open_chat"]
+
+_AT_ONCE = 64  # replies that are waited for together
+
+
+class Chat(Protocol):
+    """A model that answers messages, greedily."""
+
+    @property
+    def identity(self) -> str:
+        """What its replies are kept under."""
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
+        """One reply at temperature 0.
+
+        Args:
+            messages: The conversation.
+            max_tokens: Of the reply, its thinking included.
+            seed: For servers that are not deterministic at temperature 0 either.
+
+        Returns:
+            The reply; its finish reason is `None` where that is neither `stop` nor `length`. A `Failure` for
+            what did not succeed after the client's retries.
+
+        Raises:
+            EngineError: when the server refuses the key, or does not know the model.
+        """
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
+
+def open_chat(spec: OpenAISpec | TransformersSpec, model: str) -> Chat:
+    """Open the model of that name at a server, or the one at a folder or Hub id in this process.
+
+    Raises:
+        EngineError: for a key or model that is not there.
+    """
+    return OpenAIChat(spec, model) if isinstance(spec, OpenAISpec) else LocalChat(spec, model)
+
+
+class OpenAIChat:
+    """`/v1/chat/completions`, with the retries and the pacing of an `Endpoint`."""
+
+    def __init__(self, spec: OpenAISpec, model: str) -> None:
+        """Make a client; nothing is sent yet.
+
+        Raises:
+            EngineError: when the spec names a key that the environment does not hold.
+        """
+        self.identity = f"chat:{model}"
+        self._model = model
+        self._endpoint = open_endpoint(spec, spec.base_url)
+        self._slots = asyncio.Semaphore(spec.concurrency or _AT_ONCE)
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
+        """One reply."""
+        body = {
+            "model": self._model,
+            "messages": [message._asdict() for message in messages],
+            "max_tokens": max_tokens,
+            "temperature": 0.0,
+            "seed": seed,
+        }
+        try:
+            async with self._slots:
+                return await self._endpoint.post("/chat/completions", body, _read)
+        except Rejected as error:
+            if error.status in (401, 403, 404):
+                raise EngineError(
+                    f"{public_url(self._endpoint.base_url)}: the judge {self._model!r} cannot be asked: {error}"
+                ) from None
+            return Failure(f"rejected: {error}")
+        except Unanswered as error:
+            return Failure(str(error))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._endpoint.close()
+
+
+def _read(answer: dict[str, Any]) -> Completion:
+    try:
+        message, ended = answer["choices"][0]["message"], answer["choices"][0].get("finish_reason")
+        text = message["content"] or ""
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise Malformed(str(answer)[:80]) from None
+    usage = answer.get("usage") or {}
+    return Completion(
+        text=text,
+        finish_reason=ended if ended in ("stop", "length") else None,
+        prompt_tokens=usage.get("prompt_tokens"),
+        tokens=usage.get("completion_tokens"),
+    )
+
+
+class LocalChat:
+    """A model in this process, through its own chat template; what is asked at the same time is one batch."""
+
+    def __init__(self, spec: TransformersSpec, path: str) -> None:
+        """Load the tokenizer; weights are loaded when it is first asked.
+
+        Raises:
+            EngineError: for a tokenizer that cannot be loaded, or has no chat template.
+        """
+        from offtraj.engines.transformers import LocalEngine
+        from offtraj.model.model import reasoner_at
+        from offtraj.model.trajectory import THINK
+
+        reasoner = reasoner_at(path, delimiters=THINK)
+        assert reasoner.format is not None
+        self.identity = f"chat:{reasoner.identity}"
+        self._tokenizer = reasoner.format.tokenizer
+        self._engine: LocalEngine = LocalEngine(
+            reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device, clip=True
+        )
+        self._waiting: list[tuple[Request, asyncio.Future[Completion | Failure]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
+        """One reply."""
+        chat = [message._asdict() for message in messages]
+        text = str(self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+        ids = tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        params = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=len(ids) + max_tokens, seed=seed)
+        reply: asyncio.Future[Completion | Failure] = asyncio.get_running_loop().create_future()
+        request = Request(content_id(text), "judge", Prompt(ids, text, 0), (0,), params, reply)
+        self._waiting.append((request, reply))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await reply
+
+    async def close(self) -> None:
+        """Let go of the model."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        await self._engine.close()
+
+    async def _work(self) -> None:
+        await asyncio.sleep(0)  # so that what is asked together is answered together
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                async for done in self._engine.replies(request for request, _ in batch):
+                    assert isinstance(done.request.context, asyncio.Future)
+                    done.request.context.set_result(done.result)
+            except EngineError as error:
+                for _, reply in batch:
+                    if not reply.done():
+                        reply.set_exception(error)

@@ -1,0 +1,258 @@
+"""A vLLM server of our own: started when it is needed, started again when it dies, and gone when we are.
+
+How it is asked is no business of this module, but that of the engine in front of it (`openai`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from offtraj._util.progress import Stage, quiet
+from offtraj.engines.openai.endpoint import Endpoint
+from offtraj.engines.vllm import supervisor as keeper
+from offtraj.engines.vllm.command import VllmCommand, vllm_command
+from offtraj.engines.vllm.log import VllmLog
+from offtraj.errors import EngineError
+from offtraj.model.model import Reasoner
+from offtraj.spec import SpecFile, VllmSpec
+
+__all__ = ["VllmServer", "open_server"]
+
+_GRACE = 10.0  # seconds that the server and what it has started have to end by themselves
+_LOOK = 0.25  # seconds between looks at a server that starts
+_TELL = 1.0  # seconds between words about it
+_PROBE = 10.0  # seconds that a server may take to say that it is there
+_DUMB = 60.0  # seconds after which one that does not say so is dead
+_WATCH = 30.0  # seconds between looks at a server that serves
+_BRIEF = 300.0  # seconds of serving that are too few to be worth another start
+_MOST_BRIEF = 3  # of those in a row
+
+
+class VllmServer:
+    """One server on the loopback interface, on a port and with a key of its own.
+
+    It hangs on a keeper process, which holds a pipe whose other end is ours: whatever becomes of us, a kill
+    included, the server and all that it has started are ended.
+    """
+
+    def __init__(self, command: VllmCommand, *, start_timeout: float, stage: Stage = quiet) -> None:
+        """Nothing is started yet; the port is held.
+
+        Args:
+            command: What is to be started.
+            start_timeout: Seconds until it must be ready.
+            stage: Is told what is waited for.
+        """
+        self.key = secrets.token_urlsafe(32)
+        self._held: socket.socket | None = socket.socket()
+        self._held.bind(("127.0.0.1", 0))
+        self._port: int = self._held.getsockname()[1]
+        self._command, self._start_timeout, self._stage = command, start_timeout, stage
+        self._folder: Path | None = None
+        self._log: VllmLog | None = None
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._since: float | None = None
+        """When it became ready, on the monotonic clock."""
+        self._brief = 0
+        """How often in a row it has died after little serving."""
+        self._given_up: str | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def base_url(self) -> str:
+        """Where it takes requests, or will."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def log(self) -> Path | None:
+        """The file that it writes to; none before it was started."""
+        return None if self._log is None else self._log.path
+
+    async def start(self) -> None:
+        """Start it, if it is not there, and wait until it serves the model.
+
+        Raises:
+            EngineError: when it does not, with the end of its log and what can be done.
+        """
+        await self.revive()
+
+    async def revive(self) -> None:
+        """See that it is there: start it again when it has died, or says nothing any more.
+
+        Raises:
+            EngineError: when it does not become ready, or has died again and again after little serving.
+        """
+        async with self._one_at_a_time:
+            if self._given_up is not None:  # whoever waited meanwhile need not try it again
+                raise EngineError(self._given_up)
+            if self._closed:
+                raise EngineError(f"{self._name} was closed")
+            if self._keeper is not None and await self._is_well():
+                return
+            if self._keeper is not None:
+                self._note_death()
+                await self._end()
+            await self._start()
+
+    async def close(self) -> None:
+        """End it, and wait until it and all that it has started are gone. Its log goes, unless it failed."""
+        self._closed = True
+        await self._end()
+        if self._held is not None:
+            self._held.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _name(self) -> str:
+        return f"vLLM for {self._command.served!r}"
+
+    async def _start(self) -> None:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="offtraj-vllm-"))
+            self._log = VllmLog(self._folder / "vllm.log")
+        assert self._log is not None
+        self._log.begin()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+        with self._log.path.open("ab") as output:
+            self._keeper = subprocess.Popen(  # noqa: ASYNC220 - it takes no time, and asyncio's would kill the keeper
+                [sys.executable, "-P", keeper.__file__, str(_GRACE), *self._command.line(self._port)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._command.variables(self.key),
+                start_new_session=True,
+            )
+        try:
+            await self._wait_until_ready()
+            self._watching = asyncio.create_task(self._watch(self._keeper))
+        except BaseException:
+            await self._end()
+            raise
+        finally:
+            self._stage.wait("")
+
+    async def _wait_until_ready(self) -> None:
+        process = self._keeper
+        assert process is not None and self._log is not None
+        started, told = time.monotonic(), 0.0
+        while not await self._serves():
+            waited = time.monotonic() - started
+            if process.poll() is not None:
+                raise self._failed(f"ended with status {process.returncode} before it was ready")
+            if waited > self._start_timeout:
+                raise self._failed(
+                    f"was not ready after {waited:.0f} s", "a longer `start_timeout` waits longer, if that is all"
+                )
+            if waited - told >= _TELL:
+                told = waited
+                doing = self._log.doing()
+                self._stage.wait(f"starting {self._name}: {waited:.0f} s{': ' if doing else ''}{doing}")
+            await asyncio.sleep(_LOOK)
+        self._since = time.monotonic()
+
+    def _failed(self, what: str, hint: str = "") -> EngineError:
+        """The error, with the end of the log, which is kept."""
+        assert self._log is not None
+        self._folder = None
+        why, remedy = self._log.why()
+        first = f"{self._name} {what}{': ' if why else ''}{why}"
+        last = f"the end of its log, {self._log.path}:\n{self._log.tail()}"
+        self._given_up = "\n".join(part for part in (first, remedy or hint, last) if part)
+        return EngineError(self._given_up)
+
+    async def _serves(self) -> bool:
+        """Whether our server, and nobody else's, answers and has the model."""
+        import aiohttp
+
+        headers = {"Authorization": f"Bearer {self.key}"}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_PROBE), headers=headers) as session,
+                session.get(f"http://127.0.0.1:{self._port}/health") as health,
+                session.get(f"{self.base_url}/models") as models,
+            ):
+                found = await models.json() if health.status == models.status == 200 else {}
+                return self._command.served in [model["id"] for model in found["data"]]
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
+            return False
+
+    async def _is_well(self) -> bool:
+        """Whether it still serves; one that runs has some time to say so."""
+        process = self._keeper
+        assert process is not None
+        started = time.monotonic()
+        while process.poll() is None and time.monotonic() - started < _DUMB:
+            if await self._serves():
+                return True
+            await asyncio.sleep(_LOOK)
+        return False
+
+    async def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """End a server that says nothing any more, so that whoever waits for it has it started again."""
+        while process.poll() is None:
+            await asyncio.sleep(_WATCH)
+            if not await self._is_well():
+                assert process.stdin is not None
+                process.stdin.close()
+
+    def _note_death(self) -> None:
+        served = 0.0 if self._since is None else time.monotonic() - self._since
+        self._brief = self._brief + 1 if served < _BRIEF else 0
+        if self._brief >= _MOST_BRIEF:
+            raise self._failed(
+                f"died {self._brief} times in a row, the last after {served:.0f} s of serving",
+                "if memory ran out, give `options: {max-num-seqs: 32}` or fewer",
+            )
+
+    async def _end(self) -> None:
+        """Let the pipe go, and wait for the keeper, which waits for everybody else."""
+        process = self._keeper
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        if self._watching is not None and not self._watching.done():
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        patience = time.monotonic() + _GRACE + keeper.MERCILESS + 5
+        while process.poll() is None:
+            await asyncio.sleep(_LOOK / 5)
+            if time.monotonic() > patience:
+                process.kill()
+        self._keeper = self._since = None
+
+
+def open_server(
+    spec: VllmSpec, reasoner: Reasoner, file: SpecFile | None = None, stage: Stage = quiet
+) -> tuple[VllmServer, Endpoint]:
+    """The server that a spec declares for a model, and how it is asked; nothing is started yet.
+
+    Raises:
+        SpecError: for a variable that is not set.
+        EngineError: for an interpreter that is not there.
+        MissingExtraError: where no vLLM is to be found.
+    """
+    server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, stage=stage)
+    endpoint = Endpoint(
+        server.base_url,
+        key=server.key,
+        timeout=spec.timeout,
+        max_retries=spec.max_retries,
+        patience=spec.patience,
+        most=spec.concurrency,
+        revive=server.revive,
+    )
+    return server, endpoint

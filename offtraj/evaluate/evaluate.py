@@ -1,0 +1,293 @@
+"""A model, an engine and a data set become a run: finding the three, and bringing them together."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from offtraj import __version__
+from offtraj._util.progress import Stage, quiet
+from offtraj.dataset.folder import DataFolder
+from offtraj.dataset.tables import read_questions
+from offtraj.engines.engine import Engine, open_engine
+from offtraj.engines.openai.endpoint import public_url
+from offtraj.errors import UsageError
+from offtraj.evaluate.run_folder import Judged, RunFolder, check_run_target, write_run
+from offtraj.grading.grader import Grader
+from offtraj.grading.judge.audit import Audit
+from offtraj.grading.judge.judge import JudgeAt, open_judge
+from offtraj.grading.math.rule import RuleVerifier
+from offtraj.metrics.solo import solve_rates
+from offtraj.model.completion import SamplingParams
+from offtraj.model.model import Reasoner, load_reasoner, reasoner_at
+from offtraj.model.prompt import question_template
+from offtraj.model.trajectory import THINK
+from offtraj.run.row import SteeredRow, read_rows
+from offtraj.run.runner import Runner
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
+from offtraj.store import Store
+
+__all__ = [
+    "Contender",
+    "Sets",
+    "choose_sets",
+    "chosen_engine",
+    "find_contender",
+    "grading_info",
+    "judged",
+    "make_audit",
+    "score",
+]
+
+_PACKAGES = ("math-verify", "openai", "tokenizers", "torch", "transformers")
+_KEY = "OPENAI_API_KEY"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """The model that is scored, with its engine's declaration."""
+
+    reasoner: Reasoner
+    engine: EngineSpec
+    declared: ModelSpec | None
+    """Its entry in the spec, if it has one."""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The rows that a model is scored on."""
+
+    data: DataFolder
+    configs: tuple[str, ...]
+    limit: int | None
+    """At most so many rows of each configuration: those whose ids, which are hashes, are least."""
+
+    def counts(self) -> dict[TestName, int]:
+        """Rows of each test."""
+        counts: dict[TestName, int] = {}
+        for config in self.configs:
+            rows = sum(entry.rows for entry in self.data.manifest.files if entry.config == config)
+            test: TestName = "recoverability" if config.startswith("recoverability") else "guidability"
+            counts[test] = counts.get(test, 0) + (rows if self.limit is None else min(rows, self.limit))
+        return counts
+
+    def rows(self) -> Iterator[SteeredRow]:
+        """The rows, configuration by configuration, in their order."""
+        for config in self.configs:
+            files = self.data.files(config)
+            if self.limit is None:
+                yield from read_rows(files)
+            else:
+                chosen = frozenset(heapq.nsmallest(self.limit, (row.id for row in read_rows(files))))
+                yield from (row for row in read_rows(files) if row.id in chosen)
+
+
+def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
+    """The model to score, by its id in the spec, or as a folder or Hub id; and what is to run it.
+
+    Args:
+        file: The spec of the data set.
+        model: An id of the spec, a folder, or `ORG/NAME[@REVISION]`.
+        engine: A name of the spec, `transformers`, or an endpoint's URL; by default what the spec says of
+            the model, and `transformers` for a model that it does not know.
+
+    Raises:
+        UsageError: for an unknown engine, or a recorded model, which cannot go on.
+        EngineError: for a model that cannot be found or read.
+    """
+    declared = file.spec.reasoner(model)
+    spec = chosen_engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
+    if isinstance(spec, RecordedSpec) and (engine is None or declared is None or declared.recorded_as is None):
+        raise UsageError(
+            f"--model {model!r}: is a recording, which cannot go on from a prefix: give a folder or Hub id, and "
+            f"`--on {model}` for the sets that were built for it"
+            if engine is None
+            else f"--engine {engine!r}: is a recording, in which {model!r} has no name (`recorded_as`)"
+        )
+    if declared is None:
+        return Contender(_model_at(file.spec, model), spec, None)
+    if declared.path is None and not isinstance(spec, RecordedSpec):
+        raise UsageError(f"--engine {engine!r}: {model!r} has no weights (`path`) that it could run: give a folder")
+    return Contender(load_reasoner(file, declared, sampled=not isinstance(spec, RecordedSpec)), spec, declared)
+
+
+def _model_at(spec: Spec, model: str) -> Reasoner:
+    """A model that the spec does not know."""
+    if Path(model).is_dir():
+        return reasoner_at(model)
+    path, _, revision = model.partition("@")
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        known = ", ".join(one.id for one in spec.reasoners)
+        raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
+    return reasoner_at(path, revision=revision or None)
+
+
+def choose_sets(
+    data: DataFolder, model: str, *, built_for: str | None, tests: Sequence[str], limit: int | None
+) -> Sets:
+    """The configurations to run: those built for `built_for`, or for the model itself.
+
+    Raises:
+        UsageError: when there are none, or several models' and no choice.
+    """
+    steered = [c for c in dict.fromkeys(e.config for e in data.manifest.files) if c.partition("--")[0] in _TESTS]
+    models = list(dict.fromkeys(config.partition("--")[2] for config in steered))
+    owner = built_for or (model if model in models else models[0] if len(models) == 1 else None)
+    if owner is None:
+        raise UsageError(f"{data.path}: nothing was built for {model!r}: choose with --on one of {', '.join(models)}")
+    unknown = [test for test in tests if test not in _TESTS]
+    if unknown:
+        raise UsageError(f"--test {unknown[0]!r}: expected one of {', '.join(_TESTS)}")
+    configs = [c for c in steered if c.partition("--")[2] == owner and (not tests or c.partition("--")[0] in tests)]
+    if not configs:
+        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {', '.join(steered)}")
+    return Sets(data, tuple(configs), limit)
+
+
+async def score(
+    sets: Sets,
+    contender: Contender,
+    *,
+    out: Path,
+    store: Store,
+    judge_at: JudgeAt | None = None,
+    stage: Stage = quiet,
+) -> RunFolder:
+    """Run the model on the rows, and write the run's folder.
+
+    Args:
+        sets: The rows.
+        contender: The model and its engine.
+        out: The folder.
+        store: Where completions, verdicts and the judge's replies are kept.
+        judge_at: Rules where the rule cannot; the rule decides alone without one.
+        stage: Is told of progress.
+
+    Raises:
+        OfftrajError: as the engine, the judge, the store and `write_run` do.
+    """
+    file, reasoner = sets.data.spec, contender.reasoner
+    engine = await open_engine(contender.engine, reasoner, file=file, model=contender.declared, stage=stage)
+    verifier, judge = RuleVerifier(), open_judge(judge_at, store)
+    grader = Grader(verifier, store, judge, make_audit(judge_at, file.spec.seed))
+    info = _info(sets, contender, engine) | grading_info(grader, judge_at)
+    check_run_target(out, info)
+    runner = Runner(
+        reasoner=reasoner,
+        engine=engine,
+        store=store,
+        grader=grader,
+        template=question_template(file.spec.domain, file.spec.prompt),
+        params=_params(file.spec),
+        samples=_samples(file.spec),
+        questions=read_questions(sets.data.files("questions")),
+    )
+    try:
+        wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
+        started = time.monotonic()
+        await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
+        info["engine"] |= engine.facts()  # how many requests were tried again is known now
+        info["timing"] = {
+            "seconds": round(time.monotonic() - started, 1),
+            "generated": runner.generated,
+            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return await write_run(out, info, runner.outcomes(sets.rows()), judged=lambda: judged(grader))
+    finally:
+        await engine.close()
+        await verifier.close()
+        if judge is not None:
+            await judge.close()
+
+
+def make_audit(judge_at: JudgeAt | None, seed: int) -> Audit | None:
+    """The audit that a judge's declaration asks for."""
+    return Audit(judge_at.judge.audit, seed) if judge_at is not None and judge_at.judge.audit else None
+
+
+def grading_info(grader: Grader, judge_at: JudgeAt | None) -> dict[str, Any]:
+    """What `run.json` says of verification: enough to grade the completions again."""
+    judge: dict[str, Any] | None = None
+    if judge_at is not None and grader.judge is not None:
+        judge = {
+            "identity": grader.judge.identity,
+            "judge": judge_at.judge.model_dump(),
+            "engine": judge_at.engine.model_dump(),
+        }
+        if isinstance(judge_at.engine, OpenAISpec):
+            judge["engine"]["base_url"] = public_url(judge_at.engine.base_url)
+    return {"verifier": grader.verifier.version, "judge": judge}
+
+
+def judged(grader: Grader) -> Judged:
+    """What came of the judge."""
+    audit = None if grader.audit is None else grader.audit.report()
+    return Judged(audit, None if grader.judge is None else grader.judge.usage)
+
+
+_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
+
+
+def chosen_engine(spec: Spec, name: str) -> EngineSpec:
+    """The engine of that name: one of the spec, `transformers`, or an endpoint's URL.
+
+    Raises:
+        UsageError: when it is none of these.
+    """
+    if name in spec.engines:
+        return spec.engines[name]
+    if name == "transformers":
+        return TransformersSpec(kind="transformers")
+    if name.startswith(("http://", "https://")):
+        return OpenAISpec(kind="openai", base_url=name, api_key_env=_KEY if os.environ.get(_KEY) else None)
+    known = ", ".join([*spec.engines, "transformers", "an http:// or https:// URL"])
+    raise UsageError(f"--engine {name!r}: expected one of {known}")
+
+
+def _params(spec: Spec) -> SamplingParams:
+    sampling = spec.sampling
+    return SamplingParams(sampling.temperature, sampling.top_p, sampling.max_tokens, spec.seed)
+
+
+def _samples(spec: Spec) -> Mapping[TestName, int]:
+    declared = {test: getattr(spec.tests, test) for test in _TESTS}
+    return {test: 1 if one is None else one.samples for test, one in declared.items()}
+
+
+def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
+    manifest, reasoner = sets.data.manifest, contender.reasoner
+    delimiters, publish = reasoner.delimiters or THINK, sets.data.spec.spec.publish
+    return {
+        "offtraj": __version__,
+        # What the set is called on the Hub; it came from there where `data` has a revision.
+        "repo": sets.data.repo or (None if publish is None else publish.repo),
+        "data": {
+            "name": manifest.name,
+            "version": manifest.version,
+            "spec_sha256": manifest.spec_sha256,
+            "revision": sets.data.revision,
+            "configs": list(sets.configs),
+            "limit": sets.limit,
+        },
+        "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
+        "think": {"open": delimiters.open, "close": delimiters.close},
+        "engine": {"kind": contender.engine.kind, "identity": engine.identity, **engine.facts()},
+        "sampling": sets.data.spec.spec.sampling.model_dump(),
+        "seed": sets.data.spec.spec.seed,
+        "solo": solve_rates(sets.data, reasoner.id, (reasoner.revision, engine.identity)),
+        "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

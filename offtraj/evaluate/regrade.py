@@ -1,0 +1,164 @@
+"""Grading a run's completions again, with today's rule or another judge, and what that changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from offtraj._util.progress import Advance, Stage, quiet
+from offtraj.errors import DataError
+from offtraj.evaluate.evaluate import grading_info, judged, make_audit
+from offtraj.evaluate.run_folder import OUTCOMES, RunFolder, check_run_target, write_run
+from offtraj.grading.grader import Asked, Grader
+from offtraj.grading.judge.judge import JudgeAt, open_judge
+from offtraj.grading.math.rule import RuleVerifier
+from offtraj.model.trajectory import Delimiters, continued_answer
+from offtraj.run.outcome import Outcome, read_outcomes
+from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
+from offtraj.store import Store
+
+__all__ = ["Change", "Regraded", "judge_of_run", "regrade"]
+
+_AT_ONCE = 256  # outcomes that are graded together
+_EXAMPLES = 3
+
+
+class Change(NamedTuple):
+    """A verdict before and after."""
+
+    old: str
+    """Such as `unscored: units`; with who decided where that was not the rule."""
+    new: str
+
+
+@dataclass(frozen=True)
+class Regraded:
+    """The run as it is now, and what is different from before."""
+
+    run: RunFolder
+    total: int
+    """Outcomes."""
+    changes: Mapping[Change, int]
+    """The most frequent first."""
+    examples: Mapping[Change, tuple[str, ...]]
+    """Ids of some rows."""
+
+
+@dataclass
+class _Tally:
+    total: int = 0
+    rows: dict[Change, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+async def regrade(
+    run: RunFolder, *, out: Path, store: Store, judge_at: JudgeAt | None, stage: Stage = quiet
+) -> Regraded:
+    """Grade the stored completions of a run, and write the run's folder with the new verdicts.
+
+    What was never sampled stays unscored. The folder appears, or is replaced, when it is complete.
+
+    Args:
+        run: The run.
+        out: The folder to write; may be the run's own.
+        store: Where verdicts and the judge's replies are kept.
+        judge_at: Rules where the rule cannot; the rule decides alone without one.
+        stage: Is told of progress.
+
+    Raises:
+        DataError: for a run of a version that did not keep what grading needs.
+        OfftrajError: as the judge, the store and `write_run` do.
+    """
+    close = _delimiters(run)
+    verifier, judge = RuleVerifier(), open_judge(judge_at, store)
+    grader = Grader(verifier, store, judge, make_audit(judge_at, int(run.info.get("seed", 0))))
+    info = {name: value for name, value in run.info.items() if name not in ("exactness", "outcomes", "judge_cost")}
+    info |= grading_info(grader, judge_at)
+    check_run_target(out, info)
+    tally = _Tally()
+    advance = stage(f"grade {run.model}", sum(run.info["outcomes"].values()))
+    try:
+        again = _again(run, grader, close, tally, advance)
+        written = await write_run(out, info, again, judged=lambda: judged(grader))
+    finally:
+        await verifier.close()
+        if judge is not None:
+            await judge.close()
+    ordered = sorted(tally.rows, key=lambda change: (-len(tally.rows[change]), change))
+    return Regraded(
+        run=written,
+        total=tally.total,
+        changes={change: len(tally.rows[change]) for change in ordered},
+        examples={change: tuple(tally.rows[change][:_EXAMPLES]) for change in ordered},
+    )
+
+
+def judge_of_run(run: RunFolder) -> JudgeAt | None:
+    """The judge by which a run was graded; `None` for the rule alone.
+
+    Raises:
+        DataError: when `run.json` says it in a way that this version does not read.
+    """
+    said = run.info.get("judge")
+    if said is None:
+        return None
+    try:
+        # JSON has no tuples and strict models want them: what is read here was written by us.
+        engine = TypeAdapter[EngineSpec](EngineSpec).validate_python(said["engine"], strict=False)
+        assert isinstance(engine, OpenAISpec | TransformersSpec)
+        return JudgeAt(JudgeSpec.model_validate(said["judge"], strict=False), engine)
+    except (ValidationError, KeyError, TypeError, AssertionError) as error:
+        raise DataError(f"{run.path}: its `judge` cannot be read: {error}: give one with --judge") from error
+
+
+async def _again(
+    run: RunFolder, grader: Grader, delimiters: Delimiters, tally: _Tally, advance: Advance
+) -> AsyncIterator[Outcome]:
+    waiting: list[Outcome] = []
+    for outcome in read_outcomes(run.path / OUTCOMES):
+        waiting.append(outcome)
+        if len(waiting) == _AT_ONCE:
+            for graded in await _graded(waiting, grader, delimiters, tally):
+                yield graded
+            advance(len(waiting))
+            waiting = []
+    for graded in await _graded(waiting, grader, delimiters, tally):
+        yield graded
+    advance(len(waiting))
+
+
+async def _graded(outcomes: list[Outcome], grader: Grader, delimiters: Delimiters, tally: _Tally) -> list[Outcome]:
+    async def one(old: Outcome) -> Outcome:
+        if old.completion is None:
+            return old
+        text = continued_answer(old.completion, delimiters, closed=old.variant == "answer-forcing")
+        asked = Asked(old.answer, old.question, old.tolerance, old.unit)
+        verdict = await grader.grade(asked, text, old.finish_reason)
+        return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)
+
+    graded = await asyncio.gather(*map(one, outcomes))
+    tally.total += len(graded)
+    for old, new in zip(outcomes, graded, strict=True):
+        if (old.verdict, old.decided_by, old.reason) != (new.verdict, new.decided_by, new.reason):
+            tally.rows[Change(_said(old), _said(new))].append(new.row_id)
+    return graded
+
+
+def _said(outcome: Outcome) -> str:
+    decider = "" if outcome.decided_by in ("rule", None) else f" ({outcome.decided_by})"
+    return f"{outcome.verdict}{decider}: {outcome.reason.partition(':')[0]}"
+
+
+def _delimiters(run: RunFolder) -> Delimiters:
+    think: Any = run.info.get("think")
+    if not isinstance(think, dict) or not all(isinstance(think.get(key), str) for key in ("open", "close")):
+        raise DataError(
+            f"{run.path}: was made by an offtraj that kept too little to grade again: do the run again, "
+            "which samples nothing that the workspace holds"
+        )
+    return Delimiters(think["open"], think["close"])

@@ -1,0 +1,248 @@
+"""The rule: is an answer equal to the gold answer? Exact at sight where that can be, else by math-verify.
+
+A pass is what the rule has to be sure of. Where algebra finds two answers equal but is known to drop what
+it cannot read (units, bases, letters), the rule says *undecided* and why. Where it finds them different
+they are different, unless it failed. A judge, where there is one, looks at both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from fractions import Fraction
+from importlib.metadata import version
+from typing import Literal, Protocol, cast
+
+from offtraj.grading.math.answer import Answer
+from offtraj.grading.math.fast_compare import DIFFERENT, EQUAL, Comparison, doubt, same_value, told_at_sight
+from offtraj.grading.math.notation import LONGEST, split_top, tidy
+from offtraj.grading.math.number import number
+from offtraj.grading.math.pool import WorkerPool
+from offtraj.grading.math.quantity import PERCENT, quantity
+from offtraj.grading.math.structure import Form, read
+
+__all__ = ["Comparison", "RuleVerifier", "Verifier", "same_at_sight"]
+
+_RULE_VERSION = 3  # raise it when a comparison may come out differently
+_REMEMBERED = 65536
+_LONGEST_LIST = 64  # elements
+_COMMA = re.compile(",")
+
+
+class Verifier(Protocol):
+    """Compares answers with gold answers."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a comparison may come out differently."""
+
+    def at_sight(
+        self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
+    ) -> Comparison | None:
+        """What can be told at once, with nothing awaited and nothing worth keeping; else `None`."""
+
+    async def compare(
+        self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
+    ) -> Comparison:
+        """Whether the answer is equal to the gold answer.
+
+        Args:
+            gold: As the benchmark gives it.
+            answer: As it was found in the response.
+            tolerance: By how much numbers may differ, where the benchmark says so.
+            unit: Of the gold answer, where the benchmark keeps it apart.
+        """
+
+    async def verifies(self, gold: str) -> bool:
+        """Whether a gold answer can be verified at all: by itself, without comparing strings."""
+
+    async def close(self) -> None:
+        """Let go of processes."""
+
+
+class RuleVerifier:
+    """Numbers, quantities, lists, tuples and intervals here; algebra by math-verify in worker processes.
+
+    The same pair is compared once, however often it is asked for and by however many at a time.
+    """
+
+    def __init__(self, pool: WorkerPool | None = None) -> None:
+        """Use `pool`, or one of as many workers as the machine has cores. Processes start when needed."""
+        self._pool = pool or WorkerPool()
+        self.version = f"rule-{_RULE_VERSION}/math-verify-{version('math-verify')}"
+        self._known: OrderedDict[tuple[object, ...], asyncio.Future[tuple[str, str]]] = OrderedDict()
+
+    def at_sight(
+        self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
+    ) -> Comparison | None:
+        """Equal texts, plain numbers, guesses, and what is too long or empty; else `None`."""
+        expected, given = with_unit(tidy(gold), unit), tidy(answer.text)
+        if answer.how == "guess":  # never enough for a pass, and not worth algebra
+            return Comparison("undecided", "guess") if same_at_sight(expected, given) else DIFFERENT
+        if expected == given:
+            return EQUAL if given else DIFFERENT
+        if not given:
+            return DIFFERENT
+        if max(len(expected), len(given)) > LONGEST:
+            return Comparison("undecided", "too_long")
+        if number(expected) is not None and number(given) is not None:
+            return same_value(expected, given, _exact(tolerance))
+        return None
+
+    async def compare(
+        self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
+    ) -> Comparison:
+        """Whether the answer is equal to the gold answer."""
+        found = self.at_sight(gold, answer, tolerance=tolerance, unit=unit)
+        return found or await self._forms(read(with_unit(tidy(gold), unit)), read(tidy(answer.text)), tolerance)
+
+    async def verifies(self, gold: str) -> bool:
+        """Whether every part of the gold answer can be read, so that another way of writing it can be told equal."""
+        return await self._readable(read(tidy(gold)))
+
+    async def close(self) -> None:
+        """End the worker processes."""
+        await self._pool.close()
+
+    async def _readable(self, form: Form) -> bool:
+        if form.parts:
+            return all([await self._readable(part) for part in form.parts])
+        value = quantity(form.value).value
+        if told_at_sight(value):
+            return True
+        return (await self._algebra(value, value, None)).result == "equal"
+
+    async def _forms(self, gold: Form, answer: Form, tolerance: float | None) -> Comparison:
+        if gold.relation or answer.relation:
+            return await self._value(gold.text, answer.text, tolerance)
+        if gold.name is not None and answer.name is not None and gold.name != answer.name:
+            return await self._algebra(gold.text, answer.text, tolerance)
+        kinds = {gold.kind, answer.kind}
+        if kinds == {"one"}:
+            return await self._quantities(gold.value, answer.value, tolerance)
+        if kinds <= {"list", "set"} or kinds == {"union"}:
+            return await self._unordered(gold.parts, answer.parts, tolerance)
+        if kinds == {"ordered"}:
+            if gold.brackets != answer.brackets:
+                return DIFFERENT
+            return await self._ordered(gold.parts, answer.parts, tolerance)
+        if kinds == {"ordered", "list"}:  # (1, 2) against 1, 2: a pair, an interval, or two solutions?
+            found = await self._ordered(gold.parts, answer.parts, tolerance)
+            return Comparison("undecided", "list_or_tuple") if found.result == "equal" else found
+        if "one" in kinds:
+            return await self._one_and_more(gold, answer, tolerance)
+        return DIFFERENT
+
+    async def _one_and_more(self, gold: Form, answer: Form, tolerance: float | None) -> Comparison:
+        one, more = (gold, answer) if gold.kind == "one" else (answer, gold)
+        if more.kind == "set" and len(more.parts) == 1:
+            pair = (gold, more.parts[0]) if one is gold else (more.parts[0], answer)
+            return await self._forms(*pair, tolerance)
+        if number(one.value) is not None:
+            digits = split_top(one.value, _COMMA)
+            if len(digits) == len(more.parts) > 1:  # `100,200` is a number or a list
+                parts = tuple(read(part) for part in digits)
+                pairs = (parts, answer.parts) if one is gold else (gold.parts, parts)
+                return await self._unordered(*pairs, tolerance)
+            return DIFFERENT
+        return DIFFERENT if more.kind == "list" else await self._algebra(gold.text, answer.text, tolerance)
+
+    async def _ordered(self, golds: Sequence[Form], answers: Sequence[Form], tolerance: float | None) -> Comparison:
+        if len(golds) != len(answers):
+            return DIFFERENT
+        doubtful = EQUAL
+        for gold, answer in zip(golds, answers, strict=True):
+            found = await self._forms(gold, answer, tolerance)
+            if found.result == "different":
+                return found
+            if found.result == "undecided":
+                doubtful = found
+        return doubtful
+
+    async def _unordered(self, golds: Sequence[Form], answers: Sequence[Form], tolerance: float | None) -> Comparison:
+        """Each of one side equal to one of the other. Being equal is transitive, so that the first one will do."""
+        if len(golds) != len(answers):
+            return DIFFERENT
+        if len(golds) > _LONGEST_LIST:
+            return Comparison("undecided", "too_long")
+        doubtful, left = EQUAL, list(answers)
+        for gold in golds:
+            left.sort(key=lambda form: form.value != gold.value)  # the likely one first
+            doubts: list[Comparison] = []
+            for answer in left:
+                found = await self._forms(gold, answer, tolerance)
+                if found.result == "equal":
+                    left.remove(answer)
+                    break
+                if found.result == "undecided":
+                    doubts.append(found)
+            else:
+                if not doubts:
+                    return DIFFERENT
+                doubtful = doubts[0]
+        return doubtful
+
+    async def _quantities(self, gold: str, answer: str, tolerance: float | None) -> Comparison:
+        expected, given = quantity(gold), quantity(answer)
+        if expected.unit == given.unit:
+            return await self._value(expected.value, given.value, tolerance)
+        found = await self._value(expected.value, given.value, tolerance)
+        units = {expected.unit, given.unit}
+        if units == {None, PERCENT}:
+            if found.result == "equal":
+                return Comparison("undecided", "percent")
+            share, whole = (expected, given) if expected.unit == PERCENT else (given, expected)
+            return await self._percent(share.value, whole.value)
+        if None not in units and found.result == "equal":
+            return Comparison("undecided", "units")
+        return found
+
+    async def _percent(self, share: str, whole: str) -> Comparison:
+        a, b = number(share), number(whole)
+        if a is not None and b is not None:
+            return EQUAL if a / 100 == b else DIFFERENT
+        return await self._algebra(f"\\frac{{{share}}}{{100}}", whole, None)
+
+    async def _value(self, gold: str, answer: str, tolerance: float | None) -> Comparison:
+        return same_value(gold, answer, _exact(tolerance)) or await self._algebra(gold, answer, tolerance)
+
+    async def _algebra(self, gold: str, answer: str, tolerance: float | None) -> Comparison:
+        key = (gold, answer, tolerance)
+        asked = self._known.get(key)
+        if asked is None or asked.cancelled():
+            asked = self._known[key] = asyncio.ensure_future(self._pool.compare(gold, answer, tolerance))
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        result, reason = await asyncio.shield(asked)
+        if result == "undecided":
+            self._known.pop(key, None)  # what failed may be tried again
+        elif result == "equal" and (reason := doubt(gold, answer) or ""):
+            return Comparison("undecided", reason)
+        return Comparison(cast("Literal['equal', 'different', 'undecided']", result), reason)
+
+
+def with_unit(gold: str, unit: str | None) -> str:
+    r"""A gold answer with the unit that its benchmark keeps apart: `41/12` and `km` are `41/12\text{ km}`."""
+    if unit is None or not unit.strip() or quantity(gold).unit is not None:
+        return gold
+    bare = tidy(unit)
+    return (
+        f"{gold}{bare}"
+        if bare in (r"\%", "%", r"^\circ")
+        else f"{gold}\\text{{ {bare.replace('{', '').replace('}', '')} }}"
+    )
+
+
+def _exact(tolerance: float | None) -> Fraction | None:
+    return None if tolerance is None else Fraction(str(tolerance))
+
+
+def same_at_sight(gold: str, answer: str) -> bool | None:
+    """Equal, different, or `None`: not to be told without algebra."""
+    one, other = tidy(gold), tidy(answer)
+    if one == other:
+        return True
+    a, b = number(one), number(other)
+    return None if a is None or b is None else a == b

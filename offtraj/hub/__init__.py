@@ -1,0 +1,3 @@
+"""The Hugging Face Hub: cards, publication, registration as a benchmark, evaluation results."""
+
+__all__: list[str] = []

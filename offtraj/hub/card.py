@@ -1,0 +1,112 @@
+"""The data set card: metadata that `datasets` reads, and text in which every number is computed.
+
+A card follows from spec, manifest and Parquet files alone, wherever they lie: rendered again, it is the same
+bytes. What stands in it is the template's business (`cards/dataset.md.j2`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from offtraj._util.packaged import packaged
+from offtraj.dataset.manifest import Manifest
+from offtraj.errors import SpecError
+from offtraj.hub.card_metadata import by_config, card_metadata
+from offtraj.hub.card_numbers import count_rows, find_example, solved, summed
+from offtraj.hub.markdown import cell, code, fence, shorten, wrap
+from offtraj.model.prompt import question_template
+from offtraj.spec import FileSource, RecordedSpec, Spec, SpecFile, TestName
+
+__all__ = ["render_card"]
+
+_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def render_card(file: SpecFile, manifest: Manifest, folder: Path) -> str:
+    """The card of a folder, from the spec's template or the packaged one.
+
+    Args:
+        file: The spec.
+        manifest: What the folder holds.
+        folder: Where the Parquet files are, whole or on their way, or a copy of them from the Hub.
+
+    Raises:
+        SpecError: when the template is missing, or cannot be filled in.
+        DataError: when a file is missing or cannot be read.
+    """
+    import jinja2
+
+    declared = file.spec.publish.card if file.spec.publish is not None else None
+    path = None if declared is None else file.file(declared, "publish", "card")
+    text = (path or packaged("cards") / "dataset.md.j2").read_text(encoding="utf-8")
+    # Markdown, not HTML: nothing is escaped but by the filters that are named.
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment.filters |= {
+        "cell": cell,
+        "code": code,
+        "fence": fence,
+        "shares": _shares,
+        "shorten": shorten,
+        "thousands": lambda number: f"{number:,}",
+        "wrap": wrap,
+    }
+    try:
+        card = environment.from_string(text).render(_values(file, manifest, folder))
+    except jinja2.TemplateError as error:
+        raise SpecError(f"{path or 'the packaged card'}: the template cannot be filled in: {error}") from error
+    return card.rstrip("\n") + "\n"
+
+
+def _values(file: SpecFile, manifest: Manifest, folder: Path) -> dict[str, Any]:
+    """What a template may name."""
+    spec, configs = file.spec, by_config(manifest)
+    tests = [test for test in _TESTS if any(config.startswith(f"{test}--") for config in configs)]
+    steered = [config for config in configs if config.partition("--")[0] in tests]
+    counted = {model.lengths for model in manifest.models.values()}
+    return {
+        "metadata": card_metadata(spec, manifest, folder),
+        "spec": spec,
+        "manifest": manifest,
+        "configs": {name: [entry.path for entry in files] for name, files in configs.items()},
+        "rows": {name: sum(entry.rows for entry in files) for name, files in configs.items()},
+        "tests": {test: getattr(spec.tests, test) for test in tests},
+        "tables": {test: count_rows(manifest, folder, test) for test in tests},
+        "examples": [found for test in tests if (found := find_example(manifest, folder, test)) is not None],
+        "counts": {test: [count for count in manifest.counts if count.test == test] for test in tests},
+        "summed": {test: summed(count for count in manifest.counts if count.test == test) for test in tests},
+        "solved": solved(manifest.models),
+        "template": question_template(spec.domain, spec.prompt),
+        "unit": "words" if counted == {"words"} else "tokens",
+        # An unpublished set is named as the folder that a build makes where nothing else is said.
+        "where": spec.publish.repo if spec.publish else f"data/{manifest.name}-{manifest.version}",
+        "revision": f"v{manifest.version}" if spec.publish else None,
+        "first": steered[0] if steered else next(iter(configs)),
+        "owner": steered[0].partition("--")[2] if steered else "",
+        "runs": _runs(spec, manifest, steered),
+        "recorded": any(isinstance(spec.engines[reasoner.engine], RecordedSpec) for reasoner in spec.reasoners),
+        "variables": list(dict.fromkeys(_VARIABLE.findall(file.text))),
+        "file_name": lambda source: Path(source.file).name if isinstance(source, FileSource) else None,
+    }
+
+
+def _runs(spec: Spec, manifest: Manifest, steered: list[str]) -> str:
+    """A model for the example of a command: the first set's own, where its weights have a name on the Hub."""
+    for config in steered:
+        name = config.partition("--")[2]
+        reasoner = spec.reasoner(name)
+        if reasoner is not None and reasoner.path and _COMMIT.fullmatch(manifest.models[name].revision):
+            return reasoner.path
+        if reasoner is not None and reasoner.recorded_as and _HUB_ID.fullmatch(reasoner.recorded_as):
+            return reasoner.recorded_as
+    return "ORG/MODEL"
+
+
+def _shares(values: list[float] | tuple[float, ...] | float) -> str:
+    """Shares in percent, such as `0, 20 and 40 %`."""
+    numbers = [f"{100 * value:g}" for value in ([values] if isinstance(values, (int, float)) else values)]
+    return (", ".join(numbers[:-1]) + " and " if len(numbers) > 1 else "") + numbers[-1] + " %"

@@ -1,0 +1,106 @@
+"""The card's metadata: what the Hub, its viewer and `datasets` read, made with their own classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offtraj.dataset.manifest import FileEntry, Manifest
+from offtraj.errors import DataError
+from offtraj.spec import HubSource, Spec
+
+if TYPE_CHECKING:
+    from datasets import DatasetInfo
+
+__all__ = ["by_config", "card_metadata", "split_of"]
+
+_SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
+_TASKS = {"math": ["text-generation", "question-answering"], "code": ["text-generation"]}
+
+
+def by_config(manifest: Manifest) -> dict[str, list[FileEntry]]:
+    """The files of each configuration, in the manifest's order."""
+    configs: dict[str, list[FileEntry]] = {}
+    for entry in manifest.files:
+        configs.setdefault(entry.config, []).append(entry)
+    return configs
+
+
+def split_of(entry: FileEntry) -> str:
+    """The split that a file is part of, which its name begins with."""
+    return Path(entry.path).name.partition("-")[0]
+
+
+def card_metadata(spec: Spec, manifest: Manifest, folder: Path) -> str:
+    """The YAML that stands between the dashes at the top of the card.
+
+    Args:
+        spec: The spec.
+        manifest: What the folder holds.
+        folder: Where the files are; their features are read from them.
+
+    Raises:
+        DataError: when a file is missing or cannot be read.
+    """
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCardData
+
+    configs = by_config(manifest)
+    data = DatasetCardData(
+        language=["en"],
+        license=None if spec.publish is None else spec.publish.license,
+        pretty_name=f"{manifest.name} {manifest.version}",
+        annotations_creators=["machine-generated"],
+        size_categories=[_size(sum(entry.rows for entry in manifest.files))],
+        source_datasets=_sources(spec),
+        task_categories=_TASKS[spec.domain],
+        tags=_tags(spec),
+        configs=[_config(name, files, default=at == 0) for at, (name, files) in enumerate(configs.items())],
+    )
+    infos = DatasetInfosDict({name: _info(name, files, folder) for name, files in configs.items()})
+    infos.to_dataset_card_data(data)
+    return str(data.to_yaml(line_break="\n"))
+
+
+def _config(name: str, files: list[FileEntry], *, default: bool) -> dict[str, object]:
+    named = {"config_name": name, **({"default": True} if default else {})}
+    return {**named, "data_files": [{"split": split_of(files[0]), "path": [entry.path for entry in files]}]}
+
+
+def _info(name: str, files: list[FileEntry], folder: Path) -> DatasetInfo:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from datasets import DatasetInfo, Features
+    from datasets.splits import SplitDict, SplitInfo
+
+    path = folder / files[0].path
+    try:
+        features = Features.from_arrow_schema(pq.read_schema(path))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    split, size = split_of(files[0]), sum(entry.num_bytes for entry in files)
+    return DatasetInfo(
+        config_name=name,
+        features=features,
+        splits=SplitDict({split: SplitInfo(split, size, sum(entry.rows for entry in files))}),
+        download_size=sum(entry.bytes for entry in files),
+        dataset_size=size,
+    )
+
+
+def _size(rows: int) -> str:
+    """The Hub's class of sizes."""
+    return next((name for power, name in enumerate(_SIZES) if rows < 10 ** (3 + power)), "1B<n<10B")
+
+
+def _sources(spec: Spec) -> list[str]:
+    """Data sets of the Hub by their names, others in the Hub's form for what it does not hold."""
+    return [
+        benchmark.source.hub if isinstance(benchmark.source, HubSource) else f"extended|other-{benchmark.id}"
+        for benchmark in spec.benchmarks
+    ]
+
+
+def _tags(spec: Spec) -> list[str]:
+    tests = [name for name in ("recoverability", "guidability") if getattr(spec.tests, name) is not None]
+    return ["offtraj", "benchmark", "reasoning", "chain-of-thought", spec.domain, *tests]

@@ -1,0 +1,156 @@
+"""A run's scores as the Hub's evaluation results: what a model's repository says in `.eval_results/`.
+
+One scalar a task, which is the steered configuration that was run on (`eval.yaml` of the data set says the same):
+the default variant on the individual subset, averaged over positions or ratios. Handing it in is left to the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from offtraj.errors import DataError, OutputError, UsageError
+from offtraj.evaluate.run_folder import RunFolder
+from offtraj.metrics.scores import Cell
+from offtraj.metrics.summary import Tally
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResultEntry
+
+__all__ = ["eval_results", "write_eval_results"]
+
+_FOLDER = ".eval_results"
+_VARIANT, _SUBSET = "default", "individual"
+
+
+def eval_results(run: RunFolder) -> list[EvalResultEntry]:
+    """The results of a run, one for each configuration that it was on.
+
+    Raises:
+        UsageError: when they belong to no data set of the Hub, are of a part of the rows, or there are none.
+    """
+    repo, revision = run.info.get("repo"), run.info["data"].get("revision")
+    if repo is None:
+        remedy = (
+            "run again with this version"
+            if revision
+            else "publish the data set and run on ORG/NAME@vVERSION, or declare `publish.repo` in its spec and run again"
+        )
+        raise UsageError(f"{run.path}: does not say which data set of the Hub it was on: {remedy}")
+    if run.info["data"].get("limit") is not None:
+        limit = run.info["data"]["limit"]
+        raise UsageError(f"{run.path}: is of {limit} rows of each set only, which is no result: run without --limit")
+    tally = run.tally()
+    entries = [_entry(run, cell, tally, str(repo), revision) for cell in _scalars(run)]
+    if not entries:
+        raise UsageError(f"{run.path}: has no score for the variant {_VARIANT!r} on the subset {_SUBSET!r}")
+    return entries
+
+
+def write_eval_results(target: Path, runs: Sequence[RunFolder]) -> list[Path]:
+    """Write the results of a model's runs: a file, or `.eval_results/NAME.yaml` for each data set in a folder.
+
+    A file that holds results of the same tasks is replaced.
+
+    Raises:
+        UsageError: for runs of different models, a task that two runs score, or as `eval_results` does.
+        OutputError: when a file holds other results, too, or cannot be written.
+    """
+    from huggingface_hub import eval_result_entries_to_yaml
+    from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
+
+    models = list(dict.fromkeys((run.info["model"]["path"], run.info["model"]["revision"]) for run in runs))
+    if len(models) > 1:
+        names = ", ".join(f"{path}@{revision}" for path, revision in models)
+        raise UsageError(f"--eval-results: results stand in their model's repository, and these are several: {names}")
+    files: dict[Path, list[EvalResultEntry]] = {}
+    for run in runs:
+        for entry in eval_results(run):
+            there = files.setdefault(_path(target, entry.dataset_id), [])
+            if _task(entry) in map(_task, there):
+                raise UsageError(
+                    f"{run.path}: scores {entry.dataset_id} {entry.task_id}, as another of these runs does"
+                )
+            there.append(entry)
+    for path, entries in files.items():
+        _check(path, entries)
+    for path, entries in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = yaml_dump(eval_result_entries_to_yaml(entries), sort_keys=False, line_break="\n")
+            path.write_text(text, encoding="utf-8", newline="")
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    return list(files)
+
+
+def _scalars(run: RunFolder) -> Iterator[Cell]:
+    for cell in run.cells():
+        whole = cell.guide is None and cell.place is None
+        if whole and (cell.variant, cell.subset) == (_VARIANT, _SUBSET) and cell.score is not None:
+            yield cell
+
+
+def _entry(run: RunFolder, cell: Cell, tally: Tally, repo: str, revision: str | None) -> EvalResultEntry:
+    from huggingface_hub import EvalResultEntry, constants
+
+    data = run.info["data"]
+    config = next(config for config in data["configs"] if config.startswith(f"{cell.test}--"))
+    return EvalResultEntry(
+        dataset_id=repo,
+        task_id=config,
+        value=cell.score,
+        dataset_revision=revision,
+        date=run.info.get("timing", {}).get("finished") or datetime.now(UTC).date().isoformat(),
+        source_url=f"{constants.ENDPOINT}/datasets/{repo}" + (f"/tree/{revision}" if revision else ""),
+        source_name=f"offtraj {run.info['offtraj']}",
+        notes="; ".join(_notes(run.info, cell, tally)),
+    )
+
+
+def _notes(info: Any, cell: Cell, tally: Tally) -> Iterator[str]:
+    places = "positions" if cell.test == "recoverability" else "ratios"
+    yield f"share of right answers, mean over {places}, {cell.variant} variant, {cell.subset} subset"
+    yield f"n = {cell.n} on {cell.questions} questions"
+    if cell.interval is not None:
+        yield f"95 % interval {cell.interval.low:.4f} to {cell.interval.high:.4f}, clustered by question"
+    yield f"{cell.unscored} unscored, {cell.truncated} truncated, {cell.no_answer} without an answer"
+    if cell.room.cut_off:
+        yield f"{cell.room.cut_off} of {cell.room.completions} completions ran out of tokens"
+    if tally.mark:
+        yield tally.sent
+    judge = info.get("judge")
+    yield f"graded by {info.get('verifier', 'the rule')}" + (f" and {judge['judge']['model']}" if judge else "")
+    if info["data"].get("revision") is None:
+        yield f"run on a local copy of version {info['data']['version']}, not fetched from the Hub"
+
+
+def _path(target: Path, repo: str) -> Path:
+    if target.suffix in (".yaml", ".yml"):
+        return target
+    folder = target if target.name == _FOLDER else target / _FOLDER
+    return folder / f"{repo.partition('/')[2]}.yaml"
+
+
+def _task(entry: EvalResultEntry) -> tuple[str, str]:
+    return entry.dataset_id, entry.task_id
+
+
+def _check(path: Path, entries: Sequence[EvalResultEntry]) -> None:
+    """See that nobody else's results are written over."""
+    if not path.exists():
+        return
+    from huggingface_hub import parse_eval_result_entries
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        there = parse_eval_result_entries(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
+        others = [entry for entry in there if _task(entry) not in set(map(_task, entries))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, YAMLError) as error:
+        raise DataError(f"{path}: exists, and holds no evaluation results: choose another file") from error
+    if others:
+        names = ", ".join(f"{entry.dataset_id} {entry.task_id}" for entry in others)
+        raise OutputError(f"{path}: holds other results, too, which would be lost: {names}: choose another file")

@@ -1,0 +1,147 @@
+"""What a whole run's outcomes are beside their scores: how prompts were sent, what ran out of room, what is missing.
+
+Words for it, too, so that terminal, page and tables say the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from offtraj.engines.recorded import NOT_RECORDED
+from offtraj.metrics.usage import Room, Use, room_of
+from offtraj.model.completion import Exactness
+from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome
+
+__all__ = ["Tally", "Unscored", "tally_of"]
+
+_EXAMPLES = 3
+_ID = 12  # characters of a row's id that are shown
+_REASON = 160
+_REASONS = 50
+_SHOWN = 4
+_OTHERS = "other reasons"
+_FOR_GOOD = (UNFIT, f"{NOT_SAMPLED}: {NOT_RECORDED}")
+
+_SENT: dict[Exactness, str] = {
+    "ids": "as token ids",
+    "text": "as text",
+    "chat": "as a prefilled chat turn",
+    "recorded": "recorded",
+}
+_MEANS: dict[Exactness, str] = {
+    "text": "the server made tokens of it itself, and may have put others in front or cut them elsewhere",
+    "chat": "the server's chat template put it together, and may have changed the thinking",
+    "recorded": "how the model was asked is not known",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """Outcomes without a verdict, for one reason."""
+
+    reason: str
+    n: int
+    rows: tuple[str, ...]
+    """Ids of some of their rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """All outcomes of a run."""
+
+    outcomes: int
+    exactness: Mapping[Exactness, int]
+    """How many prompts were sent how, the most frequent first."""
+    max_tokens: tuple[int, ...]
+    """The limit on prompt and completion together; several only where a folder mixes them."""
+    room: Room
+    unscored: tuple[Unscored, ...]
+    """The most frequent reason first."""
+
+    @property
+    def mark(self) -> str:
+        """How prompts were sent, for a run that did not send all as token ids; empty for one that did."""
+        return "" if set(self.exactness) <= {"ids"} else ", ".join(self.exactness)
+
+    def marked(self, name: str) -> str:
+        """The run's name, marked where not all of its prompts were sent as token ids."""
+        return f"{name} ({self.mark})" if self.mark else name
+
+    @property
+    def sent(self) -> str:
+        """How prompts were sent, and what that means where it was not as token ids."""
+        counts = ", ".join(
+            _SENT[mode] + (f" ({n:,} of {self.outcomes:,})" if len(self.exactness) > 1 else "")
+            for mode, n in self.exactness.items()
+        )
+        means = "; ".join(f"{mode}: {_MEANS[mode]}" for mode in self.exactness if mode in _MEANS)
+        if not means:
+            return f"prompts: {counts or 'none'}"
+        return f"prompts: {counts}, so not known to be exact ({means})"
+
+    @property
+    def missing(self) -> str:
+        """What is unscored, why, for example where, and what to do; empty where nothing is."""
+        if not self.unscored:
+            return ""
+        reasons = [f"{_printable(one.reason)} ({one.n:,})" for one in self.unscored[:_SHOWN]]
+        more = len(self.unscored) - _SHOWN
+        if more > 0:
+            reasons.append(f"{more} more {'reasons' if more > 1 else 'reason'} (scores.json has them)")
+        total = sum(one.n for one in self.unscored)
+        again = sum(one.n for one in self.unscored if _may_succeed(one.reason))
+        parts = [
+            f"unscored: {total:,} of {self.outcomes:,}: {', '.join(reasons)}",
+            f"for example row {self.unscored[0].rows[0][:_ID]}",
+        ]
+        if again:
+            parts.append(f"the same command tries {'them' if again == total else f'{again:,} of them'} again")
+        return "; ".join(parts)
+
+    @property
+    def notes(self) -> list[str]:
+        """All of it, a line each."""
+        limit = " or ".join(f"{limit:,}" for limit in self.max_tokens)
+        room = f"room: {self.room}" + (f"; the limit is {limit} tokens, prompt included" if limit else "")
+        return [line for line in (self.sent, room, self.missing) if line]
+
+
+def tally_of(outcomes: Iterable[Outcome]) -> Tally:
+    """Count a run's outcomes; memory grows by a few words an outcome."""
+    exactness: Counter[Exactness] = Counter()
+    limits: set[int] = set()
+    uses: list[Use] = []
+    unscored: dict[str, tuple[int, tuple[str, ...]]] = {}
+    for outcome in outcomes:
+        exactness[outcome.exactness] += 1
+        if outcome.max_tokens is not None:
+            limits.add(outcome.max_tokens)
+        uses.append(Use.of(outcome))
+        if outcome.verdict == "unscored":
+            reason = outcome.reason[:_REASON]
+            reason = reason if reason in unscored or len(unscored) < _REASONS else _OTHERS
+            n, rows = unscored.get(reason, (0, ()))
+            unscored[reason] = n + 1, (*rows, outcome.row_id) if len(rows) < _EXAMPLES else rows
+    return Tally(
+        outcomes=len(uses),
+        exactness=dict(sorted(exactness.items(), key=lambda item: (-item[1], item[0]))),
+        max_tokens=tuple(sorted(limits)),
+        room=room_of(uses),
+        unscored=tuple(
+            Unscored(reason, n, rows)
+            for reason, (n, rows) in sorted(unscored.items(), key=lambda item: (-item[1][0], item[0]))
+        ),
+    )
+
+
+def _printable(text: str) -> str:
+    """A server's words on one line, without what would move a terminal's cursor or reorder text."""
+    return "".join(
+        character if character.isprintable() else f"[U+{ord(character):04X}]" for character in text.replace("\n", " ")
+    )
+
+
+def _may_succeed(reason: str) -> bool:
+    return reason.startswith(NOT_SAMPLED) and not reason.startswith(_FOR_GOOD)

@@ -1,0 +1,102 @@
+"""How much room completions had, and took: tokens, the limit on them, and the prefix's share of it. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from offtraj.model.completion import FinishReason
+from offtraj.run.outcome import Outcome
+
+__all__ = ["Room", "Use", "room_of"]
+
+
+_ENDS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}  # each text is held once
+
+
+class Use(NamedTuple):
+    """What one outcome took of its room: a few words, however much was written."""
+
+    sampled: bool
+    finish_reason: FinishReason | None
+    tokens: int | None
+    prefix_share: float | None
+    early: bool
+    """Whether it ran out of tokens before the limit."""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Use:
+        """Of one outcome; its texts are not looked at."""
+        return cls(
+            outcome.is_sampled,
+            None if outcome.finish_reason is None else _ENDS[outcome.finish_reason],
+            outcome.tokens,
+            outcome.prefix_share,
+            _ended_early(outcome),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The room of a group of outcomes, whatever their verdicts. Shares of the limit, not percent."""
+
+    completions: int
+    """Outcomes that have one."""
+    cut_off: int | None
+    """Completions that ended by `length`: they ran out of tokens. None where none says how it ended."""
+    cut_early: int
+    """Of these, those that ended before the limit: what generated them held fewer tokens than the spec asks for."""
+    mean_tokens: float | None
+    """Of completions; none where it is not known."""
+    median_tokens: float | None
+    mean_prefix_share: float | None
+    """What prefixes take of the limit on prompt and completion together; none where it is not known."""
+    max_prefix_share: float | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is: recordings may say nothing of tokens."""
+        return not (self.cut_off is self.mean_tokens is self.mean_prefix_share is None)
+
+    def __str__(self) -> str:
+        """As a sentence, without its full stop."""
+        parts = []
+        if self.cut_off is not None:
+            early = f", {self.cut_early:,} of them before the limit was reached" if self.cut_early else ""
+            parts.append(f"{self.cut_off:,} of {self.completions:,} completions ended by length{early}")
+        if self.mean_tokens is not None and self.median_tokens is not None:
+            parts.append(f"{self.mean_tokens:,.0f} tokens on average, {self.median_tokens:,.0f} in the median")
+        if self.mean_prefix_share is not None and self.max_prefix_share is not None:
+            mean, most = 100 * self.mean_prefix_share, 100 * self.max_prefix_share
+            parts.append(f"prefixes took {mean:.1f} % of the limit on average, {most:.1f} % at most")
+        return "; ".join(parts) or "not known"
+
+
+def room_of(uses: Sequence[Use]) -> Room:
+    """Add up what outcomes took."""
+    sampled = [use for use in uses if use.sampled]
+    tokens = [use.tokens for use in sampled if use.tokens is not None]
+    shares = [use.prefix_share for use in uses if use.prefix_share is not None]
+    ends = [use.finish_reason for use in sampled if use.finish_reason is not None]
+    return Room(
+        completions=len(sampled),
+        cut_off=ends.count("length") if ends else None,
+        cut_early=sum(use.early for use in sampled),
+        mean_tokens=float(np.mean(tokens)) if tokens else None,
+        median_tokens=float(np.median(tokens)) if tokens else None,
+        mean_prefix_share=math.fsum(shares) / len(shares) if shares else None,
+        max_prefix_share=max(shares, default=None),
+    )
+
+
+def _ended_early(outcome: Outcome) -> bool:
+    """Only said of prompts that were sent as ids: another prompt's tokens are counted by the server in its own way."""
+    if outcome.exactness != "ids" or outcome.finish_reason != "length":
+        return False
+    if outcome.prompt_tokens is None or outcome.tokens is None or outcome.max_tokens is None:
+        return False
+    return outcome.prompt_tokens + outcome.tokens < outcome.max_tokens

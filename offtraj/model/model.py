@@ -1,0 +1,187 @@
+"""A model or guide made ready for counting and prompting: identity, tokenizer, template, delimiters.
+
+Weights are not loaded here; that is an engine's business (`sampling`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from offtraj._util.digest import content_id, file_sha256
+from offtraj.errors import EngineError
+from offtraj.model.prompt import ChatFormat
+from offtraj.model.tokens import HubTokens, Tokens, Words
+from offtraj.model.trajectory import NONE, Delimiters
+from offtraj.spec import DelimiterSpec, ModelSpec, RecordedSpec, SpecFile
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["Reasoner", "folder_revision", "load_reasoner", "reasoner_at", "stated_delimiters"]
+
+_WORDS = "words"
+_FOLDER = "sha256:"
+
+
+@dataclass(frozen=True)
+class Reasoner:
+    """A model, as far as it is known without its weights."""
+
+    id: str
+    """The name in configs, columns and reports."""
+    path: str | None
+    """Hub id or folder of the weights; none for recordings."""
+    revision: str | None
+    """Commit of a Hub id, or `sha256:…` over a folder's files."""
+    tokens: Tokens
+    """Counts the length of what it writes."""
+    format: ChatFormat | None
+    """Renders prompts; none for recordings."""
+    delimiters: Delimiters | None
+    """Of its thinking; `None` finds them in each response."""
+
+    @property
+    def identity(self) -> str:
+        """What its completions are kept under: a folder's content wherever it lies, or Hub id and commit."""
+        return str(self.revision) if self.in_folder else f"{self.path}@{self.revision}"
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether the weights are local files."""
+        return (self.revision or "").startswith(_FOLDER)
+
+
+def load_reasoner(
+    file: SpecFile, model: ModelSpec, *, delimiters: Delimiters | None = None, sampled: bool = False
+) -> Reasoner:
+    """Make a model or guide of a spec ready.
+
+    Args:
+        file: The spec.
+        model: One of its models or guides.
+        delimiters: Instead of those that the spec states, or that are found.
+        sampled: Whether another engine than its own runs it, so that a recorded model needs its format, too.
+
+    Raises:
+        SpecError: for a folder that is not there.
+        EngineError: for a tokenizer that cannot be loaded or used, or a revision that cannot be resolved.
+    """
+    group = "models" if model in file.spec.models else "guides"
+    loc = (group, getattr(file.spec, group).index(model))
+    path = None if model.path is None else file.model_path(model.path, *loc, "path")
+    tokenizer = model.tokenizer
+    if tokenizer not in (None, _WORDS):
+        tokenizer = file.model_path(tokenizer, *loc, "tokenizer")
+    delimiters = delimiters or stated_delimiters(model)
+    if isinstance(file.spec.engines[model.engine], RecordedSpec) and not sampled:
+        tokens = _tokens(tokenizer or path or _WORDS, model.revision if tokenizer is None else None)
+        return Reasoner(model.id, None, model.revision, tokens, None, delimiters)
+    assert path is not None  # checked with the spec: what is sampled has weights
+    tokenizer = None if tokenizer == _WORDS else tokenizer
+    return reasoner_at(path, model_id=model.id, revision=model.revision, delimiters=delimiters, tokenizer=tokenizer)
+
+
+def folder_revision(file: SpecFile, model: ModelSpec) -> str | None:
+    """The revision that a model of a spec has today, when it lies in a folder; else `None`."""
+    if model.path is None:
+        return None
+    group = "models" if model in file.spec.models else "guides"
+    path = file.model_path(model.path, group, getattr(file.spec, group).index(model), "path")
+    return _pin(path, None) if Path(path).is_dir() else None
+
+
+def reasoner_at(
+    path: str,
+    *,
+    model_id: str | None = None,
+    revision: str | None = None,
+    delimiters: Delimiters | None = None,
+    tokenizer: str | None = None,
+) -> Reasoner:
+    """Make the model at a folder or Hub id ready, whether a spec knows it or not.
+
+    Args:
+        path: Folder or Hub id.
+        model_id: Its name; by default the last part of the path.
+        revision: Commit, tag or branch of a Hub id.
+        delimiters: Of its thinking; found in the template by default.
+        tokenizer: Another folder or Hub id whose tokenizer and template it has.
+
+    Raises:
+        EngineError: as `load_reasoner` does.
+    """
+    pinned = _pin(path, revision)
+    format_ = ChatFormat(
+        _load_tokenizer(tokenizer or path, pinned if tokenizer is None else None),
+        delimiters,
+        name=_name(tokenizer or path, pinned),
+    )
+    return Reasoner(
+        id=model_id or Path(path).name,
+        path=path,
+        revision=pinned,
+        tokens=format_.tokens,
+        format=format_,
+        delimiters=format_.delimiters,
+    )
+
+
+def _tokens(tokenizer: str, revision: str | None) -> Tokens:
+    if tokenizer == _WORDS:
+        return Words()
+    return HubTokens(_load_tokenizer(tokenizer, revision), unit=_name(tokenizer, revision))
+
+
+def _name(path: str, revision: str | None) -> str:
+    return Path(path).name if Path(path).is_dir() else f"{path}@{revision or 'main'}"
+
+
+def stated_delimiters(model: ModelSpec) -> Delimiters | None:
+    """The thinking delimiters that a spec states for a model; `None` where they are to be found."""
+    if isinstance(model.think, DelimiterSpec):
+        return Delimiters(model.think.open, model.think.close)
+    return NONE if model.think == "none" else None
+
+
+def _load_tokenizer(path: str, revision: str | None) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    try:
+        where = {} if Path(path).is_dir() else {"revision": revision}
+        tokenizer = AutoTokenizer.from_pretrained(path, **where)
+    except Exception as error:  # the library raises what its parts raise
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EngineError(f"the tokenizer of {path!r} cannot be loaded: {detail}") from error
+    return cast("PreTrainedTokenizerFast", tokenizer)  # `ChatFormat` and `HubTokens` see to it
+
+
+def _pin(path: str, revision: str | None) -> str:
+    """What the weights are: a folder's digest, or the commit that a branch or tag points at now."""
+    folder = Path(path)
+    if folder.is_dir():
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        names = {name: file for file in files if _is_loaded(name := file.relative_to(folder).as_posix())}
+        return _FOLDER + content_id([[name, file_sha256(file)] for name, file in names.items()])
+    if revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    from huggingface_hub import HfApi
+
+    try:
+        commit = HfApi().model_info(path, revision=revision).sha
+    except Exception as error:
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EngineError(
+            f"the revision {revision or 'main'!r} of {path!r} cannot be resolved: {detail}: "
+            "pin `revision` to a commit; if a folder is meant, there is none of that name here: give its path"
+        ) from error
+    if commit is None:
+        raise EngineError(f"the Hub names no commit for {path!r} at {revision or 'main'!r}")
+    return commit
+
+
+def _is_loaded(name: str) -> bool:
+    """Whether a model depends on this file of its folder: not on its card, nor on what is told of its training."""
+    return not name.startswith((".", "training/")) and "/." not in name and not name.endswith(".md")

@@ -1,0 +1,112 @@
+"""What a model was given to go on from: the segments of rows, from the data set that a run was made on.
+
+A run's folder has the continuations alone. Rows are joined by their ids, which are content hashes: nothing
+else can be mistaken for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from offtraj.dataset.folder import DataFolder, open_folder
+from offtraj.errors import DataError, OfftrajError
+from offtraj.evaluate.run_folder import RunFolder
+from offtraj.run.row import Segment
+
+__all__ = ["Prefixes", "find_data"]
+
+_BATCH = 32  # rows; one may have two hundred thousand characters
+
+
+def find_data(run: RunFolder, given: Sequence[str] = ()) -> tuple[DataFolder | None, str]:
+    """The data set that a run was made on, or why there is none.
+
+    Args:
+        run: The run, whose `run.json` has the data set's name, version and digest.
+        given: Folders or `ORG/NAME[@REVISION]`; after them `data/NAME-VERSION` is tried, here and beside the
+            folder that the run lies in.
+
+    Returns:
+        The folder and an empty reason, or none and a sentence.
+    """
+    wanted = run.info.get("data") or {}
+    name = f"{wanted.get('name')}-{wanted.get('version')}"
+    here = Path("data") / name
+    beside = run.path.resolve().parent.parent / "data" / name
+    others = []
+    for where in dict.fromkeys([*given, str(here), str(beside)]):
+        if where not in given and not Path(where).is_dir():
+            continue
+        try:
+            data = open_folder(where)
+        except OfftrajError as error:
+            others.append(str(error))
+            continue
+        if data.manifest.spec_sha256 == wanted.get("spec_sha256"):
+            return data, ""
+        others.append(f"{where} was built from another spec")
+    looked = f"there is no {here}, here or beside the runs" if not others else "; ".join(others)
+    return None, f"The data set {name} was not found: {looked}. Say where it is with --data."
+
+
+@dataclass
+class Prefixes:
+    """Segments by row id. Fast, and small in memory, when asked in the data set's order."""
+
+    data: DataFolder | None
+    configs: Sequence[str]
+    missing: int = 0
+    """Rows that were asked for, and are not in the data set."""
+    _places: Mapping[str, int] = field(init=False, repr=False)
+    _rows: Iterator[tuple[str, tuple[Segment, ...]]] = field(init=False, repr=False)
+    _last: tuple[str, tuple[Segment, ...]] = field(default=("", ()), init=False, repr=False)
+    _at: int = field(default=-1, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._places = {row_id: place for place, row_id in enumerate(self._ids())}
+        self._rows = self._read()
+
+    def of(self, row_id: str) -> tuple[Segment, ...] | None:
+        """The row's segments; none where the data set does not have it.
+
+        Raises:
+            DataError: for a file that is no steered set.
+        """
+        place = self._places.get(row_id)
+        if place is None:
+            self.missing += 1
+            return None
+        if place < self._at:
+            self._rows, self._at = self._read(), -1
+        while self._at < place:
+            self._last, self._at = next(self._rows), self._at + 1
+        return self._last[1]
+
+    def _files(self) -> list[Path]:
+        if self.data is None:
+            return []
+        there = {entry.config for entry in self.data.manifest.files}
+        return [path for config in self.configs if config in there for path in self.data.files(config)]
+
+    def _ids(self) -> Iterator[str]:
+        for row in _rows(self._files(), ["id"], 4096):
+            yield str(row["id"])
+
+    def _read(self) -> Iterator[tuple[str, tuple[Segment, ...]]]:
+        for row in _rows(self._files(), ["id", "segments"], _BATCH):
+            yield str(row["id"]), tuple(Segment(**segment) for segment in row["segments"])  # type: ignore[attr-defined]
+
+
+def _rows(paths: Sequence[Path], columns: Sequence[str], batch: int) -> Iterator[dict[str, object]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        try:
+            with pq.ParquetFile(path, pre_buffer=False) as file:  # buffered ahead, it would be kept whole
+                for rows in file.iter_batches(batch_size=batch, columns=list(columns)):
+                    yield from rows.to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{path}: not a steered set that this version reads: {error}") from error

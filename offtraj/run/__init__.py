@@ -1,0 +1,3 @@
+"""Questions, solo samples, steered rows and their outcomes: what is sampled and graded."""
+
+__all__: list[str] = []

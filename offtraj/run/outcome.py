@@ -1,0 +1,195 @@
+"""One steered row, what the model made of it, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from offtraj.errors import DataError
+from offtraj.grading.grader import Asked
+from offtraj.grading.verdict import DecidedBy, Verdict, VerdictName
+from offtraj.model.completion import Completion, Exactness, FinishReason
+from offtraj.run.row import SteeredRow
+from offtraj.spec import TestName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["NOT_SAMPLED", "UNFIT", "Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
+
+
+_TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
+"""What is long, and not read for scores."""
+
+
+_LATER: dict[str, str | None] = {"answer": "", "unit": None, "tolerance": None, "max_tokens": None}
+"""Columns that earlier versions did not write, and what is read in their place."""
+
+NOT_SAMPLED = "not_sampled"
+"""What the reason of an outcome begins with that has no completion."""
+UNFIT = f"{NOT_SAMPLED}: the prefix holds"
+"""What it begins with where asking again would change nothing."""
+
+_BATCH = 32  # outcomes with their texts, of which one may have a hundred thousand characters
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Field by field the columns of `outcomes.parquet`: what a report needs, without the data set."""
+
+    row_id: str
+    sample: int
+    test: TestName
+    variant: str
+    subsets: tuple[str, ...]
+    benchmark: str
+    question_id: str
+    question: str
+    """Its text; with what follows, all that grading the completion again needs."""
+    answer: str
+    """The gold answer."""
+    unit: str | None
+    """Of the gold answer, where the benchmark keeps it apart."""
+    tolerance: float | None
+    """By how much a number may differ from the gold answer."""
+    built_for: str
+    """The model that the row was made for."""
+    guide: str | None
+    position: float | None
+    ratio: float
+    solved: int
+    sampled: int
+    reveals_answer: bool
+    completion: str | None
+    """What the model wrote after the prefix; none when it could not be had."""
+    finish_reason: FinishReason | None
+    prefix_tokens: int | None
+    """Tokens of the prefix in this model's tokenizer."""
+    prompt_tokens: int | None
+    """Tokens of the whole prompt, prefix included."""
+    tokens: int | None
+    """Tokens of the completion."""
+    max_tokens: int | None
+    """The spec's limit on tokens of prompt and completion together; none for recordings, and where it is not known."""
+    exactness: Exactness
+    verdict: VerdictName
+    decided_by: DecidedBy | None
+    reason: str
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether there is a completion; also known where texts were not read."""
+        return not self.reason.startswith(NOT_SAMPLED)
+
+    @property
+    def prefix_share(self) -> float | None:
+        """What the prefix takes of the limit, as a share; over 1 for a prefix that is longer."""
+        return None if self.prefix_tokens is None or not self.max_tokens else self.prefix_tokens / self.max_tokens
+
+
+def outcome_of(
+    row: SteeredRow,
+    sample: int,
+    completion: Completion | None,
+    verdict: Verdict,
+    *,
+    exactness: Exactness,
+    prefix_tokens: int | None,
+    max_tokens: int | None = None,
+    asked: Asked | None = None,
+) -> Outcome:
+    """Put an outcome together; `asked` is what the row itself says unless something else is given."""
+    asked = asked or Asked(row.answer, row.question)
+    return Outcome(
+        row_id=row.id,
+        sample=sample,
+        test=row.test,
+        variant=row.variant,
+        subsets=row.subsets,
+        benchmark=row.benchmark,
+        question_id=row.question_id,
+        question=row.question,
+        answer=asked.gold,
+        unit=asked.unit,
+        tolerance=asked.tolerance,
+        built_for=row.model,
+        guide=row.guide,
+        position=row.position,
+        ratio=row.ratio,
+        solved=row.solved,
+        sampled=row.sampled,
+        reveals_answer=row.reveals_answer,
+        completion=None if completion is None else completion.text,
+        finish_reason=None if completion is None else completion.finish_reason,
+        prefix_tokens=prefix_tokens,
+        prompt_tokens=None if completion is None else completion.prompt_tokens,
+        tokens=None if completion is None else completion.tokens,
+        max_tokens=max_tokens,
+        exactness=exactness,
+        verdict=verdict.name,
+        decided_by=verdict.decided_by,
+        reason=verdict.reason,
+    )
+
+
+def outcome_schema() -> pa.Schema:
+    """Arrow schema of `outcomes.parquet`."""
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = {
+        "sample": pa.int32(),
+        "subsets": pa.list_(pa.string()),
+        "position": pa.float32(),
+        "ratio": pa.float32(),
+        "solved": pa.int32(),
+        "sampled": pa.int32(),
+        "reveals_answer": pa.bool_(),
+        "prefix_tokens": pa.int32(),
+        "prompt_tokens": pa.int32(),
+        "tokens": pa.int32(),
+        "max_tokens": pa.int32(),
+        "tolerance": pa.float64(),
+    }
+    return pa.schema([(field.name, kinds.get(field.name, pa.string())) for field in fields(Outcome)])
+
+
+def outcomes_to_batch(outcomes: Sequence[Outcome], schema: pa.Schema) -> pa.RecordBatch:
+    """The outcomes as one Arrow batch."""
+    import pyarrow as pa
+
+    columns = [pa.array([getattr(o, field.name) for o in outcomes], field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
+    """The outcomes of a run, in order, of this or an earlier version; few of them are in memory at once.
+
+    Args:
+        path: `outcomes.parquet`.
+        texts: Read completions and questions, too; without them these are none and empty.
+
+    Raises:
+        DataError: for a file that is none of ours.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [field.name for field in fields(Outcome) if texts or field.name not in _TEXTS]
+    try:
+        # Buffering ahead would keep the whole file's pages until the last was read.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for batch in file.iter_batches(batch_size=_BATCH if texts else 4096, columns=names):
+                for values in batch.to_pylist():
+                    yield _outcome(values)
+    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no outcomes that this version reads: {error}") from error
+
+
+def _outcome(values: dict[str, Any]) -> Outcome:
+    values = {**_TEXTS, **_LATER, **values}
+    values["subsets"] = tuple(values["subsets"])
+    for name in ("position", "ratio"):  # stored as float32: 0.2 comes back as 0.20000000298
+        values[name] = None if values[name] is None else round(values[name], 6)
+    return Outcome(**values)

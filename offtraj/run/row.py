@@ -1,0 +1,197 @@
+"""Steered rows: what a model is given to go on from, and the columns in which they are published.
+
+Which questions qualify and how steers are made is the protocol, and lives in `offtraj_builders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from offtraj._util.digest import content_id, text_sha256
+from offtraj.errors import DataError
+from offtraj.spec import Subset, TestName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Role", "Segment", "SteeredRow", "compose", "read_rows", "row_schema", "rows_to_batch", "transition"]
+
+Role = Literal["own", "transition", "steer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a steered trajectory, and where it was cut from."""
+
+    role: Role
+    text: str
+    model: str | None = None
+    """Who wrote it; none for a transition."""
+    question_id: str | None = None
+    """The question it was written about."""
+    sample: int | None = None
+    """Which of the writer's solo samples."""
+    start: int | None = None
+    """First character in that trajectory's thinking."""
+    end: int | None = None
+    """Behind its last character."""
+    tokens: int = 0
+    """Length in the writer's tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteeredRow:
+    """One row of a published set. Field by field the published columns (design, section 7)."""
+
+    id: str
+    test: TestName
+    variant: str
+    subsets: tuple[Subset, ...]
+    benchmark: str
+    question_id: str
+    question: str
+    answer: str
+    model: str
+    model_revision: str | None
+    position: float | None
+    ratio: float
+    segments: tuple[Segment, ...]
+    prefix: str
+    prefix_tokens: int
+    prompt_sha256: str | None
+    solved: int
+    sampled: int
+    reveals_answer: bool
+
+    @property
+    def guide(self) -> str | None:
+        """Who steers, in guidability."""
+        if self.test != "guidability":
+            return None
+        return next((segment.model for segment in self.segments if segment.role == "steer"), None)
+
+
+def compose(segments: Sequence[Segment]) -> str:
+    """The prefix: the segments joined. Exactly the characters behind the opening think delimiter."""
+    return "".join(segment.text for segment in segments)
+
+
+def transition(before: str, phrase: str, after: str) -> Segment:
+    """The phrase between two pieces of reasoning, on a line of its own (paper, appendix E.1).
+
+    A newline is put before it where something stands there that does not end with one, and behind it
+    where `after` does not begin with white space: both pieces stay as they were written.
+    """
+    opening = "\n" if before and not before.endswith("\n") else ""
+    closing = "" if not phrase or phrase[-1].isspace() or after[:1].isspace() else "\n"
+    return Segment("transition", opening + phrase + closing)
+
+
+def row_id(
+    test: TestName,
+    variant: str,
+    model: str,
+    question_id: str,
+    position: float | None,
+    ratio: float,
+    segments: Sequence[Segment],
+) -> str:
+    """The content hash of a row: what is asked of whom, and each piece of the prefix with its source."""
+    pieces = [(s.role, len(s.text), s.model, s.question_id, s.sample, s.start, s.end) for s in segments]
+    prefix = text_sha256(compose(segments))
+    return content_id("row/1", test, variant, model, question_id, position, ratio, pieces, prefix)
+
+
+def row_schema() -> pa.Schema:
+    """Arrow schema of the columns, with the metadata from which `datasets` reads its features."""
+    from datasets import Features, List, Value
+
+    segment = {
+        "role": Value("string"),
+        "text": Value("string"),
+        "model": Value("string"),
+        "question_id": Value("string"),
+        "sample": Value("int32"),
+        "start": Value("int32"),
+        "end": Value("int32"),
+        "tokens": Value("int32"),
+    }
+    schema: pa.Schema = Features(
+        {
+            "id": Value("string"),
+            "test": Value("string"),
+            "variant": Value("string"),
+            "subsets": List(Value("string")),
+            "benchmark": Value("string"),
+            "question_id": Value("string"),
+            "question": Value("string"),
+            "answer": Value("string"),
+            "model": Value("string"),
+            "model_revision": Value("string"),
+            "position": Value("float32"),
+            "ratio": Value("float32"),
+            "segments": List(segment),
+            "prefix": Value("string"),
+            "prefix_tokens": Value("int32"),
+            "prompt_sha256": Value("string"),
+            "solved": Value("int32"),
+            "sampled": Value("int32"),
+            "reveals_answer": Value("bool"),
+        }
+    ).arrow_schema
+    return schema
+
+
+def rows_to_batch(rows: Sequence[SteeredRow], schema: pa.Schema) -> pa.RecordBatch:
+    """The rows as one Arrow batch, column by column: several times as fast as row by row."""
+    import pyarrow as pa
+
+    def column(name: str) -> Any:
+        kind = schema.field(name).type
+        if name != "segments":
+            return pa.array(list(map(attrgetter(name), rows)), kind)
+        flat = [segment for row in rows for segment in row.segments]
+        members = [pa.array(list(map(attrgetter(field.name), flat)), field.type) for field in kind.value_type]
+        offsets = [0]
+        for row in rows:
+            offsets.append(offsets[-1] + len(row.segments))
+        struct = pa.StructArray.from_arrays(members, fields=list(kind.value_type))
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), struct, type=kind)
+
+    return pa.RecordBatch.from_arrays([column(name) for name in schema.names], schema=schema)
+
+
+def read_rows(paths: Sequence[Path]) -> Iterator[SteeredRow]:
+    """Rows of a set's Parquet files, in order, a few hundred in memory at once.
+
+    Raises:
+        DataError: for a file that is no such set.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        try:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                for batch in file.iter_batches(batch_size=256):
+                    for fields in batch.to_pylist():
+                        yield _row(fields)
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: not a steered set that this version reads: {error}") from error
+
+
+def _row(fields: dict[str, object]) -> SteeredRow:
+    segments = tuple(Segment(**segment) for segment in fields.pop("segments"))  # type: ignore[attr-defined]
+    position, ratio = fields.pop("position"), fields.pop("ratio")
+    return SteeredRow(
+        subsets=tuple(fields.pop("subsets")),  # type: ignore[arg-type]
+        segments=segments,
+        # The columns are float32: 0.2 is stored as 0.20000000298.
+        position=None if position is None else round(float(position), 6),  # type: ignore[arg-type]
+        ratio=round(float(ratio), 6),  # type: ignore[arg-type]
+        **fields,  # type: ignore[arg-type]
+    )

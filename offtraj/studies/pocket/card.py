@@ -1,0 +1,56 @@
+"""A member's model card: how it was trained, and what was measured of it. Every number is computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from offtraj._util.packaged import packaged
+from offtraj.metrics.scores import Cell, percent
+from offtraj.metrics.solo import score_alone
+from offtraj.spec import SamplingSpec
+from offtraj.studies.pocket.training import RECORD
+
+__all__ = ["Measured", "measure", "write_card"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A member's figures, as the lines of a table."""
+
+    questions: int
+    sampling: SamplingSpec
+    solve_rates: Mapping[str, int]
+    columns: Sequence[str]
+    lines: Sequence[tuple[str, Sequence[str]]]
+
+
+def measure(sampling: SamplingSpec, solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
+    """What a run of the family's spec, and the solo samples before it, say of a member."""
+    places = sorted({place for cell in cells if (place := cell.place) is not None})
+    lines = [("alone", [*[""] * len(places), str(score_alone({"": solve_rates}) or "–")])]
+    groups: dict[tuple[str, str], dict[float | None, Cell]] = {}
+    for cell in cells:
+        if cell.subset == "individual" and cell.guide is None:
+            groups.setdefault((cell.test, cell.variant), {})[cell.place] = cell
+    for (test, variant), at in groups.items():
+        name = test if variant == "default" else f"{test}, {variant}"
+        values = [percent(at[place].score) if place in at else "" for place in places]
+        lines.append((name, [*values, percent(at[None].score, at[None].interval)]))
+    columns = [*(f"{place:.0%}" for place in places), "average"]
+    return Measured(sum(solve_rates.values()), sampling, solve_rates, columns, lines)
+
+
+def write_card(folder: Path, measured: Measured | None) -> None:
+    """Write a member's `README.md` from its training's record and its figures."""
+    import jinja2
+
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    # Markdown, not HTML: nothing is escaped.
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    template = environment.from_string((packaged("cards") / "model.md.j2").read_text(encoding="utf-8"))
+    text = template.render(record=record, recipe=record["recipe"], measured=measured)
+    (folder / "README.md").write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="")

@@ -1,0 +1,117 @@
+"""Training several members side by side, a core each."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from multiprocessing import Queue, get_context
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from threading import Thread
+from typing import NamedTuple
+
+from offtraj._util.progress import Advance, Stage, quiet
+from offtraj.errors import OutputError, UsageError
+from offtraj.studies.pocket.recipe import FAMILY, Recipe
+from offtraj.studies.pocket.training import RECORD, train
+
+__all__ = ["choose", "train_family"]
+
+_Told = tuple[str, int] | None
+"""A member and the steps it has made; `None` when there are no more."""
+
+
+def choose(names: Sequence[str], *, seed: int | None) -> list[Recipe]:
+    """The recipes of members, all of them when none is named; `seed` in place of their own.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    for name in names:
+        if name not in FAMILY:
+            raise UsageError(f"{name!r}: the family has no such member, but {', '.join(FAMILY)}")
+    recipes = [FAMILY[name] for name in dict.fromkeys(names or FAMILY)]
+    return recipes if seed is None else [replace(recipe, seed=seed) for recipe in recipes]
+
+
+def train_family(recipes: Sequence[Recipe], out: Path, *, jobs: int, stage: Stage = quiet) -> list[Path]:
+    """Train members into folders of `out`; those that are there already, by the same recipe, stay as they are.
+
+    Each runs in a process of its own, `jobs` at a time, the longest first. They end when this one does.
+
+    Raises:
+        OutputError: when a folder holds something else.
+        OfftrajError: as `train` does.
+    """
+    missing = [recipe for recipe in recipes if not _is_there(out / recipe.name, recipe)]
+    missing.sort(key=lambda recipe: recipe.hidden * recipe.trained_steps, reverse=True)
+    if missing:
+        context = get_context("spawn")
+        told: Queue[_Told] = context.Queue()
+        stop = context.Event()
+        advances = {recipe.name: stage(f"train {recipe.name}", recipe.trained_steps) for recipe in missing}
+        # A thread reads what the processes tell, so that none waits for the progress bar.
+        listener = Thread(target=_listen, args=(told, advances))
+        listener.start()
+        try:
+            with ProcessPoolExecutor(jobs, context, _begin, (told, stop, os.getpid())) as pool:
+                try:
+                    for done in as_completed([pool.submit(_train, recipe, out / recipe.name) for recipe in missing]):
+                        done.result()
+                except BaseException:
+                    stop.set()
+                    pool.shutdown(cancel_futures=True)
+                    raise
+        finally:
+            told.put(None)
+            listener.join()
+    return [out / recipe.name for recipe in recipes]
+
+
+def _listen(told: Queue[_Told], advances: Mapping[str, Advance]) -> None:
+    while (news := told.get()) is not None:
+        name, steps = news
+        advances[name](steps)
+
+
+class _Link(NamedTuple):
+    """A training process's side of what it shares with its parent."""
+
+    told: Queue[_Told]
+    stop: Event
+    parent: int
+
+
+_links: list[_Link] = []  # one, in a training process; none elsewhere
+
+
+def _begin(told: Queue[_Told], stop: Event, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
+    _links.append(_Link(told, stop, parent))
+
+
+def _train(recipe: Recipe, out: Path) -> None:
+    told, stop, parent = _links[0]
+
+    def advance(steps: int) -> None:
+        if stop.is_set() or os.getppid() != parent:
+            raise KeyboardInterrupt
+        told.put((recipe.name, steps))
+
+    train(recipe, out, advance)
+
+
+def _is_there(folder: Path, recipe: Recipe) -> bool:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    try:
+        made_by = json.loads((folder / RECORD).read_text(encoding="utf-8"))["recipe"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise OutputError(f"{folder}: exists, and is no member of the family: choose another --out") from None
+    if made_by != asdict(recipe):
+        raise OutputError(f"{folder}: was made by another recipe: remove it, or choose another --out")
+    return True

@@ -1,0 +1,155 @@
+"""Scores and their intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from support.factories import make_row
+
+from offtraj.grading.verdict import Verdict
+from offtraj.metrics.scores import Cell, clustered_interval, stratify, summarise
+from offtraj.model.completion import Completion
+from offtraj.run.outcome import Outcome, outcome_of
+from offtraj.run.row import Segment
+
+VERDICTS = {
+    "+": Verdict("correct", "rule", "boxed"),
+    "-": Verdict("incorrect", "rule", "boxed"),
+    "t": Verdict("incorrect", "rule", "truncated"),
+    "n": Verdict("incorrect", "rule", "no_answer"),
+    "?": Verdict("unscored", None, "timeout"),
+    "j": Verdict("correct", "judge", "boxed"),
+}
+
+
+def make_outcomes(verdicts: str, **row: Any) -> list[Outcome]:
+    """One outcome a question, by the sign of its verdict."""
+    return [
+        outcome_of(
+            make_row(number, **row), 0, Completion("x", "stop", 1, 1), VERDICTS[sign], exactness="ids", prefix_tokens=1
+        )
+        for number, sign in enumerate(verdicts)
+    ]
+
+
+def cell(cells: list[Cell], **fields: Any) -> Cell:
+    """The one cell with these values."""
+    found = [c for c in cells if all(getattr(c, name) == value for name, value in fields.items())]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_unscored_outcomes_are_counted_and_no_part_of_the_score() -> None:
+    whole = cell(summarise(make_outcomes("++-tn?j")), position=None)
+    assert (whole.n, whole.unscored, whole.truncated, whole.no_answer) == (6, 1, 1, 1)
+    assert (whole.by_rule, whole.judged) == (5, 1)
+    assert whole.score == 0.5
+
+
+def test_the_average_is_the_mean_over_positions() -> None:
+    outcomes = make_outcomes("++++", position=0.2) + make_outcomes("+-", position=0.8)
+    cells = summarise(outcomes)
+    assert cell(cells, position=0.2).score == 1
+    assert cell(cells, position=0.8).score == 0.5
+    assert cell(cells, position=None).score == 0.75
+
+
+def test_an_outcome_of_two_subsets_counts_in_both() -> None:
+    cells = summarise(
+        make_outcomes("+", subsets=("individual", "shared")) + make_outcomes("--", subsets=("individual",))
+    )
+    assert cell(cells, subset="shared", position=None).n == 1
+    assert cell(cells, subset="individual", position=None).n == 3
+
+
+def test_guides_have_cells_of_their_own() -> None:
+    outcomes = []
+    for guide, verdicts in (("a", "++"), ("b", "--")):
+        segments = (Segment("steer", "Okay.", guide, "q0", 0, 0, 5, 1),)
+        outcomes += make_outcomes(verdicts, test="guidability", position=None, ratio=0.4, segments=segments)
+    cells = summarise(outcomes)
+    assert [cell(cells, guide=guide, ratio=0.4).score for guide in (None, "a", "b")] == [0.5, 1, 0]
+
+
+def test_cells_without_a_verdict_have_no_score() -> None:
+    whole = cell(summarise(make_outcomes("??")), position=None)
+    assert (whole.n, whole.score, whole.interval, whole.unscored) == (0, None, None, 2)
+
+
+def test_net_of_revealed_answers_rows_that_give_them_away_are_left_out() -> None:
+    guided = {"test": "guidability", "position": None, "ratio": 0.4}
+    outcomes = make_outcomes("+++", reveals_answer=True, **guided) + make_outcomes("+---" * 3, **guided)
+    whole = next(one for one in summarise(outcomes) if one.place is None)
+    assert (whole.n, whole.revealed, whole.net_n) == (15, 3, 12)
+    assert (whole.score, whole.net_score) == (6 / 15, 0.25)
+    assert whole.net_interval is not None and whole.net_interval != whole.interval
+
+
+def test_where_no_answer_is_revealed_net_is_raw() -> None:
+    whole = cell(summarise(make_outcomes("+--")), position=None)
+    assert (whole.net_n, whole.net_score, whole.net_interval) == (whole.n, whole.score, whole.interval)
+
+
+def test_benchmarks_and_solve_rates_have_cells_of_their_own() -> None:
+    outcomes = make_outcomes("+++", benchmark="a", solved=8, sampled=8, position=0.2)
+    outcomes += make_outcomes("+--", benchmark="b", solved=1, sampled=8, position=0.8)
+    cells = stratify(outcomes)
+    assert [cell(cells, benchmark=name, position=None).score for name in "ab"] == [1, 1 / 3]
+    assert cell(cells, solve_rate="1/8", position=0.8).n == 3
+    assert [c.solve_rate for c in cells if c.place is None] == [None, None, "1/8", "8/8"]
+    assert all((c.benchmark is None) != (c.solve_rate is None) for c in cells)
+    assert not any(c.benchmark or c.solve_rate for c in summarise(outcomes))
+
+
+def test_no_outcomes_no_cells() -> None:
+    assert summarise([]) == []
+
+
+def test_scores_do_not_depend_on_the_order_of_outcomes() -> None:
+    outcomes = make_outcomes("+-+-+", position=0.2) + make_outcomes("++---", position=0.8)
+    assert summarise(outcomes) == summarise(reversed(outcomes))
+
+
+def test_the_interval_knows_which_outcomes_share_a_question() -> None:
+    """Forty outcomes on four questions say less than forty on forty."""
+    ones = np.ones((40, 1), dtype=np.int64)
+    spread = clustered_interval(ones * np.arange(40)[:, None] % 2, ones)
+    heaped = clustered_interval(np.array([[10], [0], [10], [0]]), np.full((4, 1), 10))
+    assert spread is not None and heaped is not None
+    assert heaped.high - heaped.low > 2 * (spread.high - spread.low)
+
+
+def test_with_one_outcome_a_question_it_is_the_ordinary_bootstrap() -> None:
+    rng = np.random.default_rng(1)
+    correct = (rng.random((300, 1)) < 0.7).astype(np.int64)
+    interval = clustered_interval(correct, np.ones_like(correct))
+    low, high = stats.norm.interval(0.95, correct.mean(), correct.std() / np.sqrt(300))
+    assert interval is not None
+    assert interval.low == pytest.approx(low, abs=0.01)
+    assert interval.high == pytest.approx(high, abs=0.01)
+
+
+@pytest.mark.parametrize("questions", [10, 20, 60])
+def test_it_covers_the_truth_as_often_as_it_says(questions: int) -> None:
+    rng = np.random.default_rng(questions)
+    covered = 0
+    for _ in range(1000):
+        rate = rng.beta(2, 2, size=(questions, 1)) * np.ones((1, 5))  # questions differ, positions share them
+        correct = (rng.random((questions, 5)) < rate).astype(np.int64)
+        interval = clustered_interval(correct, np.ones_like(correct))
+        assert interval is not None
+        covered += interval.low <= 0.5 <= interval.high
+    assert 0.93 <= covered / 1000 <= 0.97
+
+
+def test_where_all_agree_the_interval_is_no_point() -> None:
+    interval = clustered_interval(np.full((20, 5), 1), np.full((20, 5), 1))
+    assert interval is not None
+    assert (round(interval.low, 2), interval.high) == (0.84, 1)
+
+
+def test_one_question_has_no_interval() -> None:
+    assert clustered_interval(np.array([[3]]), np.array([[5]])) is None

@@ -1,0 +1,181 @@
+"""Scoring a model on rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.factories import PARAMS, make_question, make_row, write_jsonl
+from support.server import serving
+
+from offtraj.engines.openai.endpoint import Endpoint, open_endpoint
+from offtraj.engines.openai.engine import OpenAIEngine
+from offtraj.engines.recorded import RecordedEngine
+from offtraj.errors import EngineError, UsageError
+from offtraj.grading.grader import Grader
+from offtraj.grading.math.pool import WorkerPool
+from offtraj.grading.math.rule import RuleVerifier
+from offtraj.model.model import Reasoner, reasoner_at
+from offtraj.model.tokens import Words
+from offtraj.model.trajectory import NONE
+from offtraj.run.outcome import Outcome
+from offtraj.run.row import Segment, SteeredRow
+from offtraj.run.runner import Runner
+from offtraj.spec import OpenAISpec, RecordedColumns
+from offtraj.store import Store
+
+RECORDED = Reasoner("weak", None, None, Words(), None, None)
+
+
+@pytest.fixture
+async def verifier() -> AsyncIterator[RuleVerifier]:
+    rule = RuleVerifier(WorkerPool(workers=1))
+    yield rule
+    await rule.close()
+
+
+@pytest.fixture
+def reasoner(r1: Path) -> Reasoner:
+    return reasoner_at(str(r1), model_id="tiny")
+
+
+def make_runner(reasoner: Reasoner, engine: object, store: Store, verifier: RuleVerifier, samples: int = 1) -> Runner:
+    return Runner(
+        reasoner=reasoner,
+        engine=engine,  # type: ignore[arg-type]
+        store=store,
+        grader=Grader(verifier, store),
+        template="{question}",
+        params=PARAMS,
+        samples={"recoverability": samples, "guidability": samples},
+    )
+
+
+async def score(runner: Runner, rows: list[SteeredRow]) -> list[Outcome]:
+    await runner.generate(rows)
+    return [outcome async for outcome in runner.outcomes(rows)]
+
+
+def make_tape(folder: Path, responses: dict[str, list[str]]) -> RecordedEngine:
+    """A recording that continues rows, by their ids."""
+    traces = [
+        {"question_id": row, "model": "weak", "sample": n, "response": text}
+        for row, texts in responses.items()
+        for n, text in enumerate(texts)
+    ]
+    path = write_jsonl(folder / "continuations.jsonl", traces)
+    return RecordedEngine([path], RecordedColumns(), "weak")
+
+
+async def test_continuations_are_graded(tmp_path: Path, store: Store, verifier: RuleVerifier) -> None:
+    rows = [make_row(n) for n in range(4)]
+    right = f"So.\n</think>\n\n\\boxed{{{make_question(0).gold}}}"
+    tape = make_tape(
+        tmp_path, {rows[0].id: [right], rows[1].id: ["</think>\n\\boxed{0}"], rows[2].id: [r"on and on \boxed{21}"]}
+    )
+    outcomes = await score(make_runner(RECORDED, tape, store, verifier), rows)
+    assert [(o.verdict, o.reason) for o in outcomes] == [
+        ("correct", "boxed"),
+        ("incorrect", "boxed"),
+        ("incorrect", "truncated"),  # a box inside unfinished thinking is no answer
+        ("unscored", "not_sampled: not recorded"),
+    ]
+    assert [o.row_id for o in outcomes] == [row.id for row in rows]
+    assert outcomes[0].completion == right
+    assert outcomes[3].completion is None
+    assert {o.exactness for o in outcomes} == {"recorded"}
+
+
+async def test_several_samples_a_row_are_outcomes_of_their_own(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    row = make_row(0)
+    tape = make_tape(tmp_path, {row.id: [r"</think>\boxed{1}", r"</think>\boxed{2}"]})
+    outcomes = await score(make_runner(RECORDED, tape, store, verifier, samples=2), [row])
+    assert [(o.sample, o.verdict) for o in outcomes] == [(0, "correct"), (1, "incorrect")]
+
+
+async def test_after_a_forced_end_everything_is_the_answer(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    segments = (Segment("steer", "Okay.", "guide", "q0", 0, 0, 5, 1), Segment("transition", "</think>"))
+    row = make_row(0, test="guidability", variant="answer-forcing", position=None, segments=segments)
+    tape = make_tape(tmp_path, {row.id: [r"\boxed{1}"]})
+    assert [o.verdict for o in await score(make_runner(RECORDED, tape, store, verifier), [row])] == ["correct"]
+
+
+async def test_a_model_without_delimiters_answers_in_its_thinking(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    row = make_row(0)
+    tape = make_tape(tmp_path, {row.id: [r"so \boxed{1}"]})
+    runner = make_runner(replace(RECORDED, delimiters=NONE), tape, store, verifier)
+    assert [o.verdict for o in await score(runner, [row])] == ["correct"]
+
+
+async def test_rows_that_force_an_answer_otherwise_are_refused(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    segments = (Segment("steer", "Okay."), Segment("transition", "<|end_of_thought|>"))
+    row = make_row(0, test="guidability", variant="answer-forcing", position=None, segments=segments)
+    with pytest.raises(UsageError, match="ends its thinking with '</think>': build a set for this model"):
+        await score(make_runner(RECORDED, make_tape(tmp_path, {row.id: ["x"]}), store, verifier), [row])
+
+
+async def test_a_prefix_that_would_end_the_thinking_is_unscored(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    row = make_row(0, segments=(Segment("steer", "Okay.</think> So"),))
+    outcomes = await score(make_runner(RECORDED, make_tape(tmp_path, {row.id: [r"\boxed{1}"]}), store, verifier), [row])
+    assert [(o.verdict, o.reason) for o in outcomes] == [("unscored", "not_sampled: the prefix holds '</think>'")]
+
+
+async def test_the_model_sees_template_delimiter_and_prefix(
+    store: Store, verifier: RuleVerifier, reasoner: Reasoner
+) -> None:
+    rows = [make_row(n) for n in range(5)]
+    async with serving(lambda ids, index: f"</think>\\boxed{{{len(ids)}}}") as server:
+        spec = OpenAISpec(kind="openai", base_url=server.base_url)
+        engine = OpenAIEngine(reasoner, open_endpoint(spec, server.base_url))
+        outcomes = await score(make_runner(reasoner, engine, store, verifier), rows)
+        again = await score(make_runner(reasoner, engine, store, verifier), rows)
+        await engine.close()
+    assert again == outcomes
+    assert set(server.asked().values()) == {1}
+    assert reasoner.format is not None
+    for row, outcome in zip(rows, outcomes, strict=True):
+        text = f"<|begin|><|User|>{row.question}<|Assistant|><think>\n{row.prefix}"
+        ids = tuple(reasoner.format.tokenizer(text, add_special_tokens=False)["input_ids"])
+        assert server.asked()[ids] == 1
+        assert (outcome.prompt_tokens, outcome.tokens, outcome.exactness) == (len(ids), 3, "ids")
+        assert outcome.prefix_tokens == reasoner.format.steered([(row.question, row.prefix)])[0].prefix_tokens
+
+
+async def test_a_prompt_that_is_not_the_published_one_ends_the_run(
+    store: Store, verifier: RuleVerifier, reasoner: Reasoner
+) -> None:
+    row = make_row(0, model_revision=reasoner.revision, prompt_sha256="0" * 64)
+    async with serving(lambda ids, index: "x") as server:
+        engine = OpenAIEngine(reasoner, Endpoint(server.base_url))
+        with pytest.raises(EngineError, match="published was 0000"):
+            await score(make_runner(reasoner, engine, store, verifier), [row])
+        await engine.close()
+    assert server.requests == []
+
+
+async def test_failures_are_unscored_and_asked_for_again(
+    store: Store, verifier: RuleVerifier, reasoner: Reasoner
+) -> None:
+    rows = [make_row(n) for n in range(4)]
+    async with serving(lambda ids, index: r"</think>\boxed{1}", faults=["", 400, "", ""]) as server:
+        spec = OpenAISpec(kind="openai", base_url=server.base_url, concurrency=1)
+        engine = OpenAIEngine(reasoner, open_endpoint(spec, server.base_url))
+        first = await score(make_runner(reasoner, engine, store, verifier), rows)
+        second = await score(make_runner(reasoner, engine, store, verifier), rows)
+        await engine.close()
+    assert [o.verdict for o in first] == ["correct", "unscored", "incorrect", "incorrect"]
+    assert "fault 400" in first[1].reason
+    assert [o.verdict for o in second] == ["correct", "incorrect", "incorrect", "incorrect"]
+    assert len(server.requests) == 5
