@@ -204,13 +204,13 @@ def write_bodies(folder: Path) -> list[dict[str, Any]]:
     from offtraj.engines.openai.wire import write_body
     from offtraj.engines.sampler import request_key
     from offtraj.model.completion import Request, SamplingParams
-    from offtraj.model.model import load_reasoner
+    from offtraj.model.model import load_model
     from offtraj.model.prompt import fill_template
     from offtraj.run.row import read_rows
 
     data = open_folder(str(folder / "set"))
     spec, sampling = data.spec.spec, data.spec.spec.sampling
-    reasoner = load_reasoner(data.spec, spec.models[0])
+    reasoner = load_model(data.spec, spec.models[0])
     assert reasoner.format is not None
     params = SamplingParams(sampling.temperature, sampling.top_p, sampling.max_tokens, spec.seed)
     bodies = []
@@ -322,10 +322,10 @@ def make_set(folder: Path, rows: int, *, tokens: int) -> None:
 def write_questions(folder: Path) -> Path:
     """The prompts of the set as questions for others."""
     from offtraj.dataset.folder import open_folder
-    from offtraj.model.model import reasoner_at
+    from offtraj.model.model import model_at
     from offtraj.run.row import read_rows
 
-    reasoner = reasoner_at(str(MODEL))
+    reasoner = model_at(str(MODEL))
     assert reasoner.format is not None
     path = folder / "asked.jsonl"
     with path.open("w") as lines:

@@ -16,7 +16,7 @@ from pathlib import Path
 from offtraj._util.packaged import packaged
 from offtraj.engines.engine import open_engine
 from offtraj.model.completion import Completion, Request, SamplingParams
-from offtraj.model.model import Reasoner, reasoner_at
+from offtraj.model.model import Model, model_at
 from offtraj.spec import EngineSpec, TransformersSpec, VllmSpec
 
 GREEDY = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=512, seed=0)
@@ -30,7 +30,7 @@ VLLM = VllmSpec(
 )
 
 
-async def completions(reasoner: Reasoner, spec: EngineSpec, questions: Sequence[str]) -> list[Completion]:
+async def completions(reasoner: Model, spec: EngineSpec, questions: Sequence[str]) -> list[Completion]:
     """What the engine writes, in the questions' order."""
     assert reasoner.format is not None
     engine = await open_engine(spec, reasoner)
@@ -62,7 +62,7 @@ def main() -> None:
     questions = [json.loads(line)["question"] for line in lines]
     print("| model | prompts | same text | first difference |\n| --- | ---: | ---: | --- |")
     for model in arguments.models or sorted((folder / "models").iterdir()):
-        reasoner = reasoner_at(str(model.resolve()))
+        reasoner = model_at(str(model.resolve()))
         here = TransformersSpec(kind="transformers", batch=50, dtype="float32")
         ours = asyncio.run(completions(reasoner, here, questions))
         there = VLLM.model_copy(update={"python": str(arguments.vllm_python)})

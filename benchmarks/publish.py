@@ -120,11 +120,12 @@ def _thinkings() -> Iterator[str]:
 
 def _build(folder: Path) -> dict[str, float]:
     from offtraj.build.assemble import write_dataset
-    from offtraj.build.inputs import gather, select
+    from offtraj.build.inputs import sample_inputs
     from offtraj.grading.grader import Grader
     from offtraj.grading.math.rule import RuleVerifier
     from offtraj.spec import load_spec
     from offtraj.store import Store
+    from offtraj_builders.scope import select
     from offtraj_builders.steered_sets import steered_sets
 
     async def work() -> dict[str, float]:
@@ -132,12 +133,12 @@ def _build(folder: Path) -> dict[str, float]:
         file = load_spec(folder / "spec.yaml")
         with Store(folder / "store.sqlite") as store:
             verifier = RuleVerifier()
-            selection = select(file.spec)
-            gathered = await gather(file, selection, store=store, grader=Grader(verifier, store))
+            scope = select(file.spec)
+            sampled_inputs = await sample_inputs(file, scope, store=store, grader=Grader(verifier, store))
             composing = time.perf_counter()
-            rows = await _write_sets(folder, steered_sets(gathered, selection))
+            rows = await _write_sets(folder, steered_sets(sampled_inputs.inputs, scope))
             composed = time.perf_counter() - composing
-            await write_dataset(folder / "set", file, gathered, steered_sets(gathered, selection))
+            await write_dataset(folder / "set", file, sampled_inputs, steered_sets(sampled_inputs.inputs, scope))
             await verifier.close()
         return {"rows": rows, "compose_s": composed, "total_s": time.perf_counter() - started - composed}
 

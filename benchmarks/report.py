@@ -85,8 +85,9 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
     from offtraj.grading.verdict import Verdict
     from offtraj.model.completion import Completion
     from offtraj.run.outcome import Outcome, outcome_of
-    from offtraj.run.row import Segment, SteeredRow, compose, row_id, row_schema, rows_to_batch
+    from offtraj.run.row import Segment, SteeredRow, row_schema, rows_to_batch
     from offtraj.spec.file import parse_spec
+    from offtraj_builders.composition import compose, row_id
 
     spec = parse_spec(
         "name: benchmark\nversion: 1.0.0\nbenchmarks:\n  - {id: sums, source: {file: questions.jsonl}}\n"

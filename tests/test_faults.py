@@ -21,7 +21,7 @@ from offtraj.engines.engine import open_engine
 from offtraj.engines.sampler import request_key
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams
-from offtraj.model.model import Reasoner, reasoner_at
+from offtraj.model.model import Model, model_at
 from offtraj.spec import OpenAISpec
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -29,8 +29,8 @@ OPTIONS: dict[str, Any] = {"timeout": 2.0, "max_retries": 8, "patience": 5.0, "c
 
 
 @pytest.fixture(scope="module")
-def reasoner(r1: Path) -> Reasoner:
-    return reasoner_at(str(r1), model_id="weak")
+def reasoner(r1: Path) -> Model:
+    return model_at(str(r1), model_id="weak")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def server(answer: Callable[[list[int], int], str]) -> Iterator[CompletionServer
 # Through the engine
 
 
-def make_requests(reasoner: Reasoner, count: int, samples: int = 4) -> list[Request]:
+def make_requests(reasoner: Model, count: int, samples: int = 4) -> list[Request]:
     assert reasoner.format is not None
     params = SamplingParams(0.6, 0.95, 4096, 0)
     requests = []
@@ -58,7 +58,7 @@ def make_requests(reasoner: Reasoner, count: int, samples: int = 4) -> list[Requ
     return requests
 
 
-async def ask(proxy: Proxy, reasoner: Reasoner, requests: Sequence[Request], **options: object) -> list[Reply]:
+async def ask(proxy: Proxy, reasoner: Model, requests: Sequence[Request], **options: object) -> list[Reply]:
     spec = OpenAISpec.model_validate({"kind": "openai", "base_url": proxy.base_url, **OPTIONS, **options})
     engine = await open_engine(spec, reasoner)
     try:
@@ -88,7 +88,7 @@ def expected(requests: Sequence[Request], answer: Callable[[list[int], int], str
 
 @pytest.mark.parametrize("fault", SURVIVED)
 async def test_a_fault_changes_nothing(
-    fault: Fault, reasoner: Reasoner, server: CompletionServer, answer: Callable[[list[int], int], str]
+    fault: Fault, reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
     requests = make_requests(reasoner, 6)
     async with proxying(server.base_url, plan=scheduled({1: fault, 4: fault})) as proxy:
@@ -100,7 +100,7 @@ async def test_a_fault_changes_nothing(
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_many_faults_at_once_change_nothing(
-    seed: int, reasoner: Reasoner, server: CompletionServer, answer: Callable[[list[int], int], str]
+    seed: int, reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
     requests = make_requests(reasoner, 120)
     faults = [fault for fault in SURVIVED if fault != "hang"]
@@ -112,7 +112,7 @@ async def test_many_faults_at_once_change_nothing(
 
 
 async def test_what_came_is_not_asked_for_again_because_something_is_missing(
-    reasoner: Reasoner, server: CompletionServer, answer: Callable[[list[int], int], str]
+    reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
     requests = make_requests(reasoner, 2, samples=8)
     async with proxying(server.base_url, plan=scheduled(["fewer-choices"])) as proxy:
@@ -124,7 +124,7 @@ async def test_what_came_is_not_asked_for_again_because_something_is_missing(
 
 @pytest.mark.parametrize("fault", ["429-seconds", "429-date", "503-seconds"])
 async def test_a_server_that_says_when_to_come_again_is_not_asked_before(
-    fault: Fault, reasoner: Reasoner, server: CompletionServer
+    fault: Fault, reasoner: Model, server: CompletionServer
 ) -> None:
     plan = scheduled({1: fault, 2: fault, 4: fault})
     async with proxying(server.base_url, plan=plan) as proxy:
@@ -139,7 +139,7 @@ async def test_a_server_that_says_when_to_come_again_is_not_asked_before(
 
 
 async def test_a_server_that_refuses_for_ever_is_given_up_and_not_pestered(
-    reasoner: Reasoner, server: CompletionServer
+    reasoner: Model, server: CompletionServer
 ) -> None:
     async with proxying(server.base_url, plan=lambda e: None if e.asked is None else "429") as proxy:
         with pytest.raises(EngineError, match="refused for longer than `patience`, 1.5 s: 429"):
@@ -148,7 +148,7 @@ async def test_a_server_that_refuses_for_ever_is_given_up_and_not_pestered(
 
 
 async def test_a_prompt_that_is_too_long_is_asked_for_once(
-    reasoner: Reasoner, server: CompletionServer, answer: Callable[[list[int], int], str]
+    reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
     requests = make_requests(reasoner, 10)
     assert requests[3].prompt is not None
@@ -164,7 +164,7 @@ async def test_a_prompt_that_is_too_long_is_asked_for_once(
     assert texts([reply for reply in replies if reply not in failed]) == expected(others, answer)
 
 
-async def test_another_prompt_than_was_sent_ends_the_run(reasoner: Reasoner, server: CompletionServer) -> None:
+async def test_another_prompt_than_was_sent_ends_the_run(reasoner: Model, server: CompletionServer) -> None:
     async with proxying(server.base_url, plan=scheduled({2: "other-ids"})) as proxy:
         with pytest.raises(EngineError, match="saw another prompt than was sent"):
             await ask(proxy, reasoner, make_requests(reasoner, 6))

@@ -60,7 +60,7 @@ def answer(ids: list[int], _: int) -> str:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory, r1: Path) -> Ran:
     """Prefixes of any length up to and over the limit, a server that needs 60 tokens, and two requests that fail."""
-    folder = tmp_path_factory.mktemp("room")
+    folder = tmp_path_factory.mktemp("usage")
     spec = write_small_benchmark(folder)
     text = SPEC.replace("samples: 4}", f"samples: 4, max_tokens: {LIMIT}}}")
     spec.write_text(text.replace("[default, keep-first-paragraph, cross-model]", "[default]"))  # no prompt twice
@@ -124,7 +124,7 @@ def test_scores_say_what_was_cut_off_and_what_prefixes_took(ran: Ran) -> None:
             and (cell["position"] is None or abs(o["position"] - cell["position"]) < 1e-6)
         ]  # fmt: skip
         shares = [o["prefix_tokens"] / LIMIT for o in inside]
-        assert cell["room"] == {
+        assert cell["usage"] == {
             "completions": len(inside),
             "cut_off": sum(o["finish_reason"] == "length" for o in inside),
             "cut_early": 0,
@@ -133,9 +133,9 @@ def test_scores_say_what_was_cut_off_and_what_prefixes_took(ran: Ran) -> None:
             "mean_prefix_share": pytest.approx(mean(shares)),
             "max_prefix_share": max(shares),
         }
-    by_place = [c["room"] for c in cells if (c["variant"], c["subset"]) == ("default", "shared") and c["position"] is not None]  # fmt: skip
+    by_place = [c["usage"] for c in cells if (c["variant"], c["subset"]) == ("default", "shared") and c["position"] is not None]  # fmt: skip
     assert len(by_place) == 5
-    assert [room["cut_off"] for room in by_place] == sorted(room["cut_off"] for room in by_place)
+    assert [usage["cut_off"] for usage in by_place] == sorted(usage["cut_off"] for usage in by_place)
     assert by_place[0]["cut_off"] == 0 and by_place[-1]["cut_off"] == by_place[-1]["completions"]
     assert by_place[-1]["max_prefix_share"] > 1 > by_place[0]["max_prefix_share"]
 
@@ -144,24 +144,24 @@ def test_terminal_and_exports_say_the_same(ran: Ran) -> None:
     written = ran.read("scores.json")
     shown, as_json, as_csv = (offtraj(ran.folder, "report", *options, "run") for options in ([], ["--json"], ["--csv"]))
     (told,) = json.loads(as_json.stdout)["runs"]
-    for name in ("exactness", "max_tokens", "room", "unscored", "scores"):
+    for name in ("exactness", "max_tokens", "usage", "unscored", "scores"):
         assert told[name] == written[name], name
     lines = list(csv.DictReader(io.StringIO(as_csv.stdout)))
     for line, cell in zip(lines, [*written["scores"], *written["strata"]], strict=True):
-        assert int(line["completions"]) == cell["room"]["completions"]
-        assert int(line["cut_off_completions"]) == cell["room"]["cut_off"]
-        assert float(line["mean_tokens"]) == cell["room"]["mean_tokens"]
-        assert float(line["max_prefix_share"]) == cell["room"]["max_prefix_share"]
+        assert int(line["completions"]) == cell["usage"]["completions"]
+        assert int(line["cut_off_completions"]) == cell["usage"]["cut_off"]
+        assert float(line["mean_tokens"]) == cell["usage"]["mean_tokens"]
+        assert float(line["max_prefix_share"]) == cell["usage"]["max_prefix_share"]
         assert line["run_exactness"] == f"ids:{len(ran.outcomes)}"
-    places = [c["room"] for c in written["scores"] if (c["variant"], c["subset"]) == ("default", "individual")]
+    places = [c["usage"] for c in written["scores"] if (c["variant"], c["subset"]) == ("default", "individual")]
     whole, *rest = places  # the average comes first there, and last here
     (row,) = [line for line in shown.stdout.splitlines() if line.split()[:4] == ["default", "individual", "cut", "off"]]
-    assert row.split()[4:] == [f"{room['cut_off']}/{room['completions']}" for room in (*rest, whole)]
-    room = written["room"]
+    assert row.split()[4:] == [f"{usage['cut_off']}/{usage['completions']}" for usage in (*rest, whole)]
+    usage = written["usage"]
     said = (
-        f"room: {room['cut_off']} of {room['completions']} completions ended by length; {room['mean_tokens']:.0f} tokens "
-        f"on average, {room['median_tokens']:.0f} in the median; prefixes took {100 * room['mean_prefix_share']:.1f} % of "
-        f"the limit on average, {100 * room['max_prefix_share']:.1f} % at most; the limit is {LIMIT} tokens, prompt included"
+        f"usage: {usage['cut_off']} of {usage['completions']} completions ended by length; {usage['mean_tokens']:.0f} tokens "
+        f"on average, {usage['median_tokens']:.0f} in the median; prefixes took {100 * usage['mean_prefix_share']:.1f} % of "
+        f"the limit on average, {100 * usage['max_prefix_share']:.1f} % at most; the limit is {LIMIT} tokens, prompt included"
     )
     assert said in ran.second.stdout.splitlines()
     assert f"tiny-r1: {said}" in shown.stdout.splitlines()
@@ -181,7 +181,7 @@ def test_a_run_says_how_it_was_sent_and_keeps_no_credentials(ran: Ran) -> None:
 def test_the_page_shows_where_room_ran_out(ran: Ran, browser: Browser) -> None:
     assert offtraj(ran.folder, "report", "run").returncode == 0
     over = next(o for o in ran.outcomes if o["prompt_tokens"] >= LIMIT)
-    rooms = [cell for cell in ran.read("scores.json")["scores"] if cell["variant"] == "default"]
+    usages = [cell for cell in ran.read("scores.json")["scores"] if cell["variant"] == "default"]
     with visit(browser, ran.folder / "run" / "report.html", f"#row={over['row_id']}") as there:
         there.opened()
         facts = there.page.inner_text("#row .facts")
@@ -189,19 +189,19 @@ def test_the_page_shows_where_room_ran_out(ran: Ran, browser: Browser) -> None:
         assert "wrote 0 tokens" in facts and "ended by length" in facts and "sent as ids" in facts
         assert "no room for a continuation" in there.page.inner_text("#row .notice")
         found = there.ask(
-            "[...document.querySelectorAll('#rooms tbody tr')].map(r => [...r.cells].map(c => c.innerText))"
+            "[...document.querySelectorAll('#usages tbody tr')].map(r => [...r.cells].map(c => c.innerText))"
         )
         assert [[row[2], *row[4:]] for row in found] == [
             [
                 cell["subset"],
-                str(cell["room"]["completions"]),
-                str(cell["room"]["cut_off"]),
-                f"{cell['room']['mean_tokens']:.0f}",
-                f"{cell['room']['median_tokens']:.0f}",
-                f"{100 * cell['room']['mean_prefix_share']:.1f}",
-                f"{100 * cell['room']['max_prefix_share']:.1f}",
+                str(cell["usage"]["completions"]),
+                str(cell["usage"]["cut_off"]),
+                f"{cell['usage']['mean_tokens']:.0f}",
+                f"{cell['usage']['median_tokens']:.0f}",
+                f"{100 * cell['usage']['mean_prefix_share']:.1f}",
+                f"{100 * cell['usage']['max_prefix_share']:.1f}",
             ]
-            for cell in rooms
+            for cell in usages
         ]
         label = next(t for t in there.page.locator("select[name=finish] option").all_inner_texts() if "length" in t)
         there.page.select_option("select[name=finish]", label=label)

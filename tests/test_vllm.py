@@ -26,7 +26,7 @@ from offtraj.engines.engine import open_engine
 from offtraj.engines.vllm.command import vllm_command
 from offtraj.engines.vllm.server import VllmServer
 from offtraj.model.completion import Completion, Request, SamplingParams
-from offtraj.model.model import reasoner_at
+from offtraj.model.model import model_at
 from offtraj.spec import SpecFile, TransformersSpec, VllmSpec, load_spec
 
 pytestmark = pytest.mark.timeout(600)
@@ -80,7 +80,7 @@ def server(folder: Path, file: SpecFile) -> Iterator[VllmServer]:
     """A server that many tests ask."""
     spec = file.spec.engines["gpu"]
     assert isinstance(spec, VllmSpec)
-    server = VllmServer(vllm_command(spec, reasoner_at(str(folder / "leaky")), file), start_timeout=300)
+    server = VllmServer(vllm_command(spec, model_at(str(folder / "leaky")), file), start_timeout=300)
     asyncio.run(server.start())
     try:
         yield server
@@ -142,12 +142,12 @@ def stored(workspace: Path) -> int:
 
 
 def below(process: subprocess.Popen[str], name: str) -> list[int]:
-    """Descendants of that name, or called with it; not the keeper, which is called with what it calls."""
+    """Descendants of that name, or called with it; not the supervisor, which is called with what it calls."""
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             words = " ".join([child.name(), *child.cmdline()])
-            if name in words and "keeper.py" not in words:
+            if name in words and "supervisor.py" not in words:
                 found.append(child.pid)
     return found
 
@@ -167,7 +167,7 @@ def trajectories(data: Path) -> dict[tuple[str, int], str]:
 
 
 def test_it_sees_the_ids_that_were_sent_and_the_context_that_is_needed(server: VllmServer, folder: Path) -> None:
-    reasoner = reasoner_at(str(folder / "leaky"))
+    reasoner = model_at(str(folder / "leaky"))
     assert reasoner.format is not None
     (prompt,) = reasoner.format.steered([("How many apples?", "Okay, this is  about\n\nWait. Let me think\n")])
     body = {"model": "leaky", "prompt": list(prompt.ids), "max_tokens": 5, "return_token_ids": True}
@@ -179,7 +179,7 @@ def test_it_sees_the_ids_that_were_sent_and_the_context_that_is_needed(server: V
 
 async def test_nothing_of_the_models_own_defaults_gets_into_the_sampling(server: VllmServer, folder: Path) -> None:
     """Nor when a request does not say so itself."""
-    reasoner = reasoner_at(str(folder / "leaky"))
+    reasoner = model_at(str(folder / "leaky"))
     assert reasoner.format is not None
     lines = (folder / "questions.jsonl").read_text().splitlines()[:5]
     greedy = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=300, seed=0)
@@ -266,7 +266,7 @@ def test_nothing_is_left_when_we_are_killed(folder: Path, moment: str) -> None:
         else:
             until(lambda: stored(folder / workspace) > 5)
         family = [child.pid for child in psutil.Process(building.pid).children(recursive=True)]
-        assert len(alive(family)) >= 4  # the keeper, the front, its tracker, the engine
+        assert len(alive(family)) >= 4  # the supervisor, the front, its tracker, the engine
         held = shared_memory(family)
         assert held or moment == "starting"
         building.kill()

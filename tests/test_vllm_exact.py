@@ -14,7 +14,7 @@ from support.vllm import ENGINE, vllm_python
 from offtraj.doctor import Diagnosis, examine
 from offtraj.engines.vllm.command import vllm_command
 from offtraj.engines.vllm.server import VllmServer
-from offtraj.model.model import reasoner_at
+from offtraj.model.model import model_at
 from offtraj.model.prompt import ChatFormat
 from offtraj.model.trajectory import THINK
 from offtraj.spec import SpecFile, VllmSpec, load_spec
@@ -50,7 +50,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> SpecFile:
 def server(file: SpecFile) -> Iterator[VllmServer]:
     spec = file.spec.engines["gpu"]
     assert isinstance(spec, VllmSpec)
-    reasoner = reasoner_at(str(file.path.parent / "r1"))
+    reasoner = model_at(str(file.path.parent / "r1"))
     server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=300)
     asyncio.run(server.start())
     try:

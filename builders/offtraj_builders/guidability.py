@@ -13,8 +13,8 @@ from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import SoloSample, SolveRate
 from offtraj.spec import GuidabilitySpec, Subset, TestName
 from offtraj_builders.cut import cut_steer
-from offtraj_builders.inputs import Draft, Material, delimiters_of, finish, qualifying, unhelpful
-from offtraj_builders.selection import Tally, TallyOf
+from offtraj_builders.inputs import BuildInputs, Draft, delimiters_of, finish, qualifying, unhelpful
+from offtraj_builders.selection import SelectionCounts, SelectionOf
 
 __all__ = ["Guidability", "wanted_questions"]
 
@@ -23,77 +23,79 @@ TEST: TestName = "guidability"
 _SELECTING = ("default", "solvable")  # variants with questions of their own; the others derive from default
 
 
-def wanted_questions(material: Material, spec: GuidabilitySpec, models: Sequence[str]) -> frozenset[str]:
+def wanted_questions(inputs: BuildInputs, spec: GuidabilitySpec, models: Sequence[str]) -> frozenset[str]:
     """Ids of the questions on which somebody is to be guided; the guides' own samples are not needed."""
     return frozenset(
         question_id
         for model in models
         for variant in _SELECTING
         if variant in spec.variants
-        for question_id in _qualify(material, spec, model, variant)[0]
+        for question_id in _qualify(inputs, spec, model, variant)[0]
     )
 
 
 class Guidability:
-    """The guidability set of one model: what was chosen, with tallies, and its rows."""
+    """The guidability set of one model: what was chosen, with selection_counts, and its rows."""
 
-    def __init__(self, material: Material, spec: GuidabilitySpec, model: str) -> None:
+    def __init__(self, inputs: BuildInputs, spec: GuidabilitySpec, model: str) -> None:
         """Choose questions and guides' trajectories."""
-        self._material, self._spec, self._model = material, spec, model
-        self._seed = material.spec.seed
-        self.tallies: list[Tally] = []
+        self._inputs, self._spec, self._model = inputs, spec, model
+        self._seed = inputs.spec.seed
+        self.selection_counts: list[SelectionCounts] = []
         self._subsets: dict[str, dict[str, tuple[Subset, ...]]] = {}
         for variant in _SELECTING:
             if variant in spec.variants:
-                self._subsets[variant], tallies = _qualify(material, spec, model, variant)
-                self.tallies += tallies
+                self._subsets[variant], selection_counts = _qualify(inputs, spec, model, variant)
+                self.selection_counts += selection_counts
         self._guided = self._pick_guides()
         self.shared = frozenset(q for q, subsets in self._subsets.get("default", {}).items() if "shared" in subsets)
 
     async def rows(self) -> AsyncIterator[SteeredRow]:
         """The rows, by question, guide, trajectory, variant and ratio."""
-        tally = self._tally("rows")
+        counts = self._counts("rows")
         guided = [
             (question, guide, sample)
-            for question in self._material.questions_of(self._spec)
+            for question in self._inputs.questions_of(self._spec)
             for guide, sample in self._guided.get(question.id, ())
         ]
         for start in range(0, len(guided), AT_ONCE):
             chunk = guided[start : start + AT_ONCE]
-            drafted = await asyncio.gather(*(self._drafts(*one, tally) for one in chunk))
+            drafted = await asyncio.gather(*(self._drafts(*one, counts) for one in chunk))
             for (question, _, _), drafts in zip(chunk, drafted, strict=True):
-                for row in finish(self._material, TEST, self._model, question, drafts, tally):
+                for row in finish(self._inputs, TEST, self._model, question, drafts, counts):
                     yield row
 
-    def _tally(self, of: TallyOf) -> Tally:
-        tally = Tally(TEST, self._model, None, None, of)
-        self.tallies.append(tally)
-        return tally
+    def _counts(self, of: SelectionOf) -> SelectionCounts:
+        counts = SelectionCounts(TEST, self._model, None, None, of)
+        self.selection_counts.append(counts)
+        return counts
 
     def _pick_guides(self) -> dict[str, list[tuple[str, SoloSample]]]:
         """Correct trajectories of each guide on each question of any variant."""
         picked: dict[str, list[tuple[str, SoloSample]]] = {}
-        tally = self._tally("guide trajectories")
+        counts = self._counts("guide trajectories")
         wanted = set().union(*self._subsets.values())
-        for guide in self._material.spec.guides_of(self._spec):
-            solo = self._material.solos[guide.id]
-            for question in self._material.questions_of(self._spec):
+        for guide in self._inputs.spec.guides_of(self._spec):
+            solo = self._inputs.solos[guide.id]
+            for question in self._inputs.questions_of(self._spec):
                 if question.id not in wanted:
                     continue
                 if question.id not in solo.samples:
-                    tally.dropped["no_trajectory"] += 1
+                    counts.dropped["no_trajectory"] += 1
                     continue
-                usable = tally.keep(solo.samples[question.id], unhelpful)
+                usable = counts.keep(solo.samples[question.id], unhelpful)
                 usable.sort(key=lambda s: rank(self._seed, "guide", guide.id, s.question_id, s.number))
-                chosen = tally.limit(usable, self._spec.trajectories_per_question)
+                chosen = counts.limit(usable, self._spec.trajectories_per_question)
                 picked.setdefault(question.id, []).extend((guide.id, sample) for sample in chosen)
         return picked
 
-    async def _drafts(self, question: Question, guide: str, sample: SoloSample, tally: Tally) -> Sequence[Draft]:
-        solo = self._material.solos[guide]
+    async def _drafts(
+        self, question: Question, guide: str, sample: SoloSample, counts: SelectionCounts
+    ) -> Sequence[Draft]:
+        solo = self._inputs.solos[guide]
         thinking = solo.trajectory(sample).thinking
         spans = solo.reasoner.tokens.spans(thinking)
-        revealed = await revealed_at(candidates(thinking), question.gold, self._material.verifier)
+        revealed = await revealed_at(candidates(thinking), question.gold, self._inputs.verifier)
         steers = []
         for ratio in self._spec.ratios:
             cut = cut_steer(spans, ratio)
@@ -107,9 +109,9 @@ class Guidability:
                 continue
             closing: list[Segment] = []
             if variant == "answer-forcing":
-                delimiters = delimiters_of(self._material.solos[self._model])
+                delimiters = delimiters_of(self._inputs.solos[self._model])
                 if delimiters == NONE:
-                    tally.dropped["no_closing_delimiter"] += len(steers)
+                    counts.dropped["no_closing_delimiter"] += len(steers)
                     continue
                 closing = [Segment("transition", delimiters.close)]
             drafts += [Draft(variant, subsets, None, ratio, (steer, *closing), gone) for ratio, steer, gone in steers]
@@ -117,8 +119,8 @@ class Guidability:
 
 
 def _qualify(
-    material: Material, spec: GuidabilitySpec, model: str, variant: str
-) -> tuple[dict[str, tuple[Subset, ...]], list[Tally]]:
+    inputs: BuildInputs, spec: GuidabilitySpec, model: str, variant: str
+) -> tuple[dict[str, tuple[Subset, ...]], list[SelectionCounts]]:
     """Question ids of a variant, each with the subsets that it is in."""
 
     def solved_too_often(rate: SolveRate) -> str | None:
@@ -126,11 +128,11 @@ def _qualify(
 
     reason = _not_always_solved if variant == "solvable" else solved_too_often
     found: dict[str, tuple[Subset, ...]] = {}
-    tallies = [Tally(TEST, model, variant, subset, "questions") for subset in spec.subsets]
-    for subset, tally in zip(spec.subsets, tallies, strict=True):
-        for question_id in qualifying(material, spec, model, tally, reason):
+    selection_counts = [SelectionCounts(TEST, model, variant, subset, "questions") for subset in spec.subsets]
+    for subset, counts in zip(spec.subsets, selection_counts, strict=True):
+        for question_id in qualifying(inputs, spec, model, counts, reason):
             found[question_id] = (*found.get(question_id, ()), subset)
-    return found, tallies
+    return found, selection_counts
 
 
 def _not_always_solved(rate: SolveRate) -> str | None:

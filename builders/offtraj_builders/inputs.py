@@ -11,16 +11,17 @@ from offtraj.grading.math.rule import Verifier
 from offtraj.model.prompt import fill_template
 from offtraj.model.trajectory import THINK, Delimiters
 from offtraj.run.question import Question
-from offtraj.run.row import Segment, SteeredRow, compose, row_id
+from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import Solo, SoloSample, SolveRate
 from offtraj.spec import GuidabilitySpec, RecoverabilitySpec, Spec, Subset, TestName
-from offtraj_builders.selection import Tally
+from offtraj_builders.composition import compose, row_id
+from offtraj_builders.selection import SelectionCounts
 
-__all__ = ["Draft", "Material", "delimiters_of", "finish", "qualifying", "unhelpful", "unusable"]
+__all__ = ["BuildInputs", "Draft", "delimiters_of", "finish", "qualifying", "unhelpful", "unusable"]
 
 
 @dataclass(frozen=True)
-class Material:
+class BuildInputs:
     """The inputs of the protocol."""
 
     spec: Spec
@@ -55,27 +56,27 @@ class Draft(NamedTuple):
 
 
 def qualifying(
-    material: Material,
+    inputs: BuildInputs,
     test: RecoverabilitySpec | GuidabilitySpec,
     model: str,
-    tally: Tally,
+    counts: SelectionCounts,
     reason: Callable[[SolveRate], str | None],
 ) -> tuple[str, ...]:
     """Ids of the questions of a subset, in their order: those for whose solve rate there is no reason against.
 
     In the shared subset every model of the test must qualify (paper, section 3.1).
     """
-    judges = [m.id for m in material.spec.models_of(test)] if tally.subset == "shared" else [model]
+    judges = [m.id for m in inputs.spec.models_of(test)] if counts.subset == "shared" else [model]
 
     def why(question: Question) -> str | None:
         for judge in judges:
-            rate = material.solos[judge].rate(question.id)
+            rate = inputs.solos[judge].rate(question.id)
             against = reason(rate) if rate.sampled else "no_trajectory"
             if against is not None:
                 return against if judge == model else f"{against}_by_another_model"
         return None
 
-    return tuple(question.id for question in tally.keep(material.questions_of(test), why))
+    return tuple(question.id for question in counts.keep(inputs.questions_of(test), why))
 
 
 def unusable(sample: SoloSample) -> str | None:
@@ -99,10 +100,15 @@ def delimiters_of(solo: Solo) -> Delimiters:
 
 
 def finish(
-    material: Material, test: TestName, model: str, question: Question, drafts: Sequence[Draft], tally: Tally
+    inputs: BuildInputs,
+    test: TestName,
+    model: str,
+    question: Question,
+    drafts: Sequence[Draft],
+    counts: SelectionCounts,
 ) -> list[SteeredRow]:
     """Rows of one question, in the order of the drafts; what the model could not go on from is dropped."""
-    solo = material.solos[model]
+    solo = inputs.solos[model]
     close = delimiters_of(solo).close
     rate = solo.rate(question.id)
 
@@ -115,12 +121,12 @@ def finish(
         )
         return "contains_closing_delimiter" if close and close in text else None
 
-    kept = tally.keep(drafts, ends_thinking)
+    kept = counts.keep(drafts, ends_thinking)
     prefixes = [compose(draft.segments) for draft in kept]
     if solo.reasoner.format is None:
         sizes: list[tuple[int, str | None]] = [(solo.reasoner.tokens.count(prefix), None) for prefix in prefixes]
     else:
-        asked = fill_template(material.template, question.text)
+        asked = fill_template(inputs.template, question.text)
         prompts = solo.reasoner.format.steered([(asked, prefix) for prefix in prefixes])
         sizes = [(prompt.prefix_tokens, prompt.sha256) for prompt in prompts]
     return [

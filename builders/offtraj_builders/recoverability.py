@@ -11,12 +11,13 @@ from offtraj.errors import BuildError
 from offtraj.grading.math.reveal import Candidate, candidates, states
 from offtraj.model.trajectory import first_paragraph
 from offtraj.run.question import Question
-from offtraj.run.row import Segment, SteeredRow, transition
+from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import SoloSample, SolveRate
 from offtraj.spec import RecoverabilitySpec, Subset, TestName
+from offtraj_builders.composition import transition
 from offtraj_builders.cut import cut_own, cut_steer
-from offtraj_builders.inputs import Draft, Material, finish, qualifying, unhelpful, unusable
-from offtraj_builders.selection import Tally, TallyOf, preference, spread
+from offtraj_builders.inputs import BuildInputs, Draft, finish, qualifying, unhelpful, unusable
+from offtraj_builders.selection import SelectionCounts, SelectionOf, preference, spread
 from offtraj_builders.sentences import SentenceEnds
 
 __all__ = ["Recoverability"]
@@ -42,20 +43,20 @@ class _Pool:
 
 
 class Recoverability:
-    """The recoverability set of one model: what was chosen, with tallies, and its rows.
+    """The recoverability set of one model: what was chosen, with selection_counts, and its rows.
 
     One distractor serves all positions of a trajectory, so that positions differ in nothing else.
     """
 
-    def __init__(self, material: Material, spec: RecoverabilitySpec, model: str) -> None:
+    def __init__(self, inputs: BuildInputs, spec: RecoverabilitySpec, model: str) -> None:
         """Choose trajectories and distractors.
 
         Raises:
             BuildError: when there are trajectories, but distractors from their own questions only.
         """
-        self._material, self._spec, self._model = material, spec, model
-        self._seed = material.spec.seed
-        self.tallies: list[Tally] = []
+        self._inputs, self._spec, self._model = inputs, spec, model
+        self._seed = inputs.spec.seed
+        self.selection_counts: list[SelectionCounts] = []
         self.shared: frozenset[str] = frozenset()
         self._allowed: tuple[tuple[str, str], list[_Distractor]] | None = None  # of the question in hand
         self._picks = self._pick_own()
@@ -63,19 +64,19 @@ class Recoverability:
 
     async def rows(self) -> AsyncIterator[SteeredRow]:
         """The rows, by question, trajectory, variant and position."""
-        tally = self._tally("rows")
-        order = {question.id: at for at, question in enumerate(self._material.questions)}
+        counts = self._counts("rows")
+        order = {question.id: at for at, question in enumerate(self._inputs.questions)}
         picks = sorted(self._picks.items(), key=lambda pick: (order[pick[0].question_id], pick[0].number))
         for sample, subsets in picks:
-            question = self._material.by_id[sample.question_id]
-            drafts = self._drafts(sample, question, subsets, tally)
-            for row in finish(self._material, TEST, self._model, question, drafts, tally):
+            question = self._inputs.by_id[sample.question_id]
+            drafts = self._drafts(sample, question, subsets, counts)
+            for row in finish(self._inputs, TEST, self._model, question, drafts, counts):
                 yield row
 
-    def _tally(self, of: TallyOf, subset: Subset | None = None, variant: str | None = None) -> Tally:
-        tally = Tally(TEST, self._model, variant, subset, of)
-        self.tallies.append(tally)
-        return tally
+    def _counts(self, of: SelectionOf, subset: Subset | None = None, variant: str | None = None) -> SelectionCounts:
+        counts = SelectionCounts(TEST, self._model, variant, subset, of)
+        self.selection_counts.append(counts)
+        return counts
 
     def _needs(self, pool: str) -> bool:
         return bool(self._picks) and any((v == "cross-model") == (pool == "cross-model") for v in self._spec.variants)
@@ -83,14 +84,14 @@ class Recoverability:
     def _pick_own(self) -> dict[SoloSample, tuple[Subset, ...]]:
         """Correct trajectories of the model, each with the subsets that it was drawn for."""
         picks: dict[SoloSample, tuple[Subset, ...]] = {}
-        solo = self._material.solos[self._model]
+        solo = self._inputs.solos[self._model]
         for subset in self._spec.subsets:
             reason = _not_always_solved if subset == "shared" else _never_solved
-            questions = qualifying(self._material, self._spec, self._model, self._tally("questions", subset), reason)
+            questions = qualifying(self._inputs, self._spec, self._model, self._counts("questions", subset), reason)
             if subset == "shared":
                 self.shared = frozenset(questions)
-            tally = self._tally("trajectories", subset)
-            usable = tally.keep(
+            counts = self._counts("trajectories", subset)
+            usable = counts.keep(
                 (sample for qid in questions for sample in solo.samples[qid]),
                 unhelpful,
             )
@@ -100,22 +101,22 @@ class Recoverability:
                 order=lambda sample: rank(self._seed, "own", sample.question_id, sample.number),
                 group_order=lambda qid: rank(self._seed, "own question", qid),
             )
-            for sample in tally.limit(ranked, self._spec.trajectories):
+            for sample in counts.limit(ranked, self._spec.trajectories):
                 picks[sample] = (*picks.get(sample, ()), subset)
         return picks
 
     def _pool(self, variant: str) -> _Pool:
         """At most `distractors` trajectories, from as many questions as possible, each cut."""
-        spec, material = self._material.spec, self._material
+        spec, inputs = self._inputs.spec, self._inputs
         writers = (
             [self._model]
             if variant == "default"
             else [model.id for model in spec.distractors_of(self._spec, self._model)]
         )
-        questions = {question.id for question in material.questions_of(self._spec)}
-        tally = self._tally("distractors", variant=variant)
-        usable = tally.keep(
-            ((writer, s) for writer in writers for s in material.solos[writer] if s.question_id in questions),
+        questions = {question.id for question in inputs.questions_of(self._spec)}
+        counts = self._counts("distractors", variant=variant)
+        usable = counts.keep(
+            ((writer, s) for writer in writers for s in inputs.solos[writer] if s.question_id in questions),
             lambda pair: unusable(pair[1]),
         )
         ranked = spread(
@@ -124,7 +125,7 @@ class Recoverability:
             order=lambda pair: rank(self._seed, "distractor", pair[0], pair[1].question_id, pair[1].number),
             group_order=lambda key: rank(self._seed, "distractor question", *key),
         )
-        chosen = tally.limit(ranked, self._spec.distractors)
+        chosen = counts.limit(ranked, self._spec.distractors)
         if len({sample.question_id for _, sample in chosen}) < 2 and not self._distracts_someone(chosen):
             raise BuildError(
                 f"{TEST} of {self._model!r}, variant {variant!r}: too few distractors: "
@@ -138,27 +139,29 @@ class Recoverability:
         return any(d.question_id != own.question_id for own in self._picks for _, d in chosen)
 
     def _cut(self, writer: str, sample: SoloSample) -> _Distractor:
-        solo = self._material.solos[writer]
+        solo = self._inputs.solos[writer]
         thinking = solo.trajectory(sample).thinking
         cut = cut_steer(solo.reasoner.tokens.spans(thinking), self._spec.ratio)
         text = thinking[: cut.end]
         segment = Segment("steer", text, writer, sample.question_id, sample.number, 0, cut.end, cut.tokens)
-        return _Distractor(segment, self._material.by_id[sample.question_id], candidates(text))
+        return _Distractor(segment, self._inputs.by_id[sample.question_id], candidates(text))
 
-    def _drafts(self, sample: SoloSample, question: Question, subsets: tuple[Subset, ...], tally: Tally) -> list[Draft]:
-        solo = self._material.solos[self._model]
+    def _drafts(
+        self, sample: SoloSample, question: Question, subsets: tuple[Subset, ...], counts: SelectionCounts
+    ) -> list[Draft]:
+        solo = self._inputs.solos[self._model]
         thinking = solo.trajectory(sample).thinking
         spans, ends = solo.reasoner.tokens.spans(thinking), SentenceEnds(thinking)
         drafts = []
         for variant in self._spec.variants:
             distractor = self._distractor(sample, question, "cross-model" if variant == "cross-model" else "default")
             if distractor is None:
-                tally.dropped["no_distractor"] += len(self._spec.positions)
+                counts.dropped["no_distractor"] += len(self._spec.positions)
                 continue
             reveals = states(distractor.stated, question.gold)
             at_least = first_paragraph(thinking) if variant == "keep-first-paragraph" else 0
             if at_least is None:  # keeping it would keep everything, the answer included
-                tally.dropped["one_paragraph"] += len(self._spec.positions)
+                counts.dropped["one_paragraph"] += len(self._spec.positions)
                 continue
             for position in self._spec.positions:
                 cut = cut_own(spans, ends, position, at_least=at_least)

@@ -15,15 +15,15 @@ from typing import Literal, TypeVar
 from offtraj._util.digest import rank
 from offtraj.spec import Subset, TestName
 
-__all__ = ["Tally", "TallyOf", "preference", "spread"]
+__all__ = ["SelectionCounts", "SelectionOf", "preference", "spread"]
 
-TallyOf = Literal["questions", "trajectories", "distractors", "guide trajectories", "rows"]
+SelectionOf = Literal["questions", "trajectories", "distractors", "guide trajectories", "rows"]
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 
 @dataclass
-class Tally:
+class SelectionCounts:
     """What one selection kept and what it dropped, with the reasons."""
 
     test: TestName
@@ -32,7 +32,7 @@ class Tally:
     """None where the selection serves every variant."""
     subset: Subset | None
     """None where it serves every subset."""
-    of: TallyOf
+    of: SelectionOf
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 

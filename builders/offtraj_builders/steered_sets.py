@@ -1,16 +1,17 @@
-"""The steered sets that a selection of a spec gives."""
+"""The steered sets that a spec gives."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from offtraj.build.inputs import Gathered, Selection
 from offtraj.run.row import SteeredRow
 from offtraj.spec import TestName
 from offtraj_builders.guidability import Guidability
+from offtraj_builders.inputs import BuildInputs
 from offtraj_builders.recoverability import Recoverability
-from offtraj_builders.selection import Tally
+from offtraj_builders.scope import Scope
+from offtraj_builders.selection import SelectionCounts
 
 __all__ = ["SteeredSet", "steered_sets"]
 
@@ -29,9 +30,9 @@ class SteeredSet:
         return f"{self.test}--{self.model}"
 
     @property
-    def tallies(self) -> tuple[Tally, ...]:
+    def selection_counts(self) -> tuple[SelectionCounts, ...]:
         """What was kept and dropped; of rows, once they have been read."""
-        return tuple(self._builder.tallies)
+        return tuple(self._builder.selection_counts)
 
     @property
     def shared(self) -> frozenset[str]:
@@ -43,19 +44,19 @@ class SteeredSet:
         return self._builder.rows()
 
 
-def steered_sets(gathered: Gathered, selection: Selection) -> list[SteeredSet]:
+def steered_sets(inputs: BuildInputs, scope: Scope) -> list[SteeredSet]:
     """One set for each selected test and model; the choices are made, the rows are composed when read.
 
     Raises:
         BuildError: when a model has no distractor from another question.
     """
-    material, tests = gathered.material, gathered.material.spec.tests
+    tests = inputs.spec.tests
     sets = []
-    for model in selection.takes(material.spec, "recoverability"):
+    for model in scope.takes(inputs.spec, "recoverability"):
         assert tests.recoverability is not None
-        builder = Recoverability(material, tests.recoverability, model.id)
+        builder = Recoverability(inputs, tests.recoverability, model.id)
         sets.append(SteeredSet("recoverability", model.id, builder))
-    for model in selection.takes(material.spec, "guidability"):
+    for model in scope.takes(inputs.spec, "guidability"):
         assert tests.guidability is not None
-        sets.append(SteeredSet("guidability", model.id, Guidability(material, tests.guidability, model.id)))
+        sets.append(SteeredSet("guidability", model.id, Guidability(inputs, tests.guidability, model.id)))
     return sets

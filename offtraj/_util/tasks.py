@@ -7,10 +7,10 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Beside"]
+__all__ = ["BoundedTasks"]
 
 
-class Beside:
+class BoundedTasks:
     """Tasks that run beside the block that starts them; when the block ends, all have ended.
 
     Unlike a `TaskGroup` it waits before it starts more than it may, and raises an error bare, not in a

@@ -8,16 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offtraj.errors import BuildError
-from offtraj._util.progress import Stage, quiet
-from offtraj.dataset.folder import Config, write_folder
+from offtraj._util.progress import Progress, no_progress
+from offtraj.build.inputs import SampledInputs
+from offtraj.dataset.folder import Config, Description, write_folder
 from offtraj.dataset.manifest import Count, DroppedQuestion, FileEntry, Manifest, ModelEntry
 from offtraj.dataset.tables import questions_config, trajectories_config
+from offtraj.errors import BuildError
 from offtraj.hub.card import render_card
+from offtraj.hub.registration import render_registration
+from offtraj.run.row import SteeredRow, row_schema, rows_to_batch
 from offtraj.run.solo import Solo
 from offtraj.spec import SpecFile
-from offtraj.run.row import SteeredRow, row_schema, rows_to_batch
-from offtraj.build.inputs import Gathered
 from offtraj_builders.steered_sets import SteeredSet
 
 if TYPE_CHECKING:
@@ -32,34 +33,34 @@ _PACKAGES = ("math-verify", "pyarrow", "tokenizers")  # on whose versions the by
 async def write_dataset(
     out: Path,
     file: SpecFile,
-    gathered: Gathered,
+    sampled_inputs: SampledInputs,
     sets: Sequence[SteeredSet],
     *,
     limit: int | None = None,
-    stage: Stage = quiet,
+    progress: Progress = no_progress,
 ) -> Manifest:
     """Write the whole data set: steered sets, trajectories, questions, manifest, spec and card.
 
     Args:
         out: The folder; it appears, or is replaced, when everything is complete.
         file: The spec.
-        gathered: What the sets were made from.
+        sampled_inputs: What the sets were made from.
         sets: The sets; composed while they are written.
         limit: What the build was cut short to, for the manifest.
-        stage: Is told of progress.
+        progress: Is told of progress.
 
     Raises:
         BuildError: when nothing qualified for any set.
         OutputError: as `write_folder` does.
     """
-    material = gathered.material
-    benchmarks = {question.id: question.benchmark for question in material.questions}
+    inputs = sampled_inputs.inputs
+    benchmarks = {question.id: question.benchmark for question in inputs.questions}
     configs = [steered_config(one) for one in sets]
-    configs += [trajectories_config(solo, benchmarks) for solo in material.solos.values()]
-    configs.append(questions_config(material.questions, material.solos, shared_questions(sets)))
-    advance = stage("writing", len(configs))
+    configs += [trajectories_config(solo, benchmarks) for solo in inputs.solos.values()]
+    configs.append(questions_config(inputs.questions, inputs.solos, shared_questions(sets)))
+    on_progress = progress("writing", len(configs))
 
-    def describe(folder: Path, files: tuple[FileEntry, ...]) -> tuple[Manifest, str]:
+    def describe(folder: Path, files: tuple[FileEntry, ...]) -> Description:
         steered = {one.config for one in sets}
         if not any(entry.config in steered for entry in files):
             raise BuildError(_nothing(sets))
@@ -71,19 +72,19 @@ async def write_dataset(
             spec_sha256=file.digest,
             limit=limit,
             made_with={"offtraj": version("offtraj"), **{name: version(name) for name in _PACKAGES}},
-            verifier=gathered.graded_by,
-            benchmarks=dict(Counter(question.benchmark for question in material.questions)),
+            verifier=sampled_inputs.graded_by,
+            benchmarks=dict(Counter(question.benchmark for question in inputs.questions)),
             dropped_questions=tuple(
                 DroppedQuestion(benchmark=dropped.benchmark, id=dropped.id, reason=dropped.reason)
-                for dropped in gathered.questions.dropped
+                for dropped in sampled_inputs.questions.dropped
             ),
-            models={name: model_entry(solo) for name, solo in material.solos.items()},
+            models={name: model_entry(solo) for name, solo in inputs.solos.items()},
             counts=tuple(counts_of(sets)),
             files=files,
         )
-        return manifest, render_card(file, manifest, folder)
+        return Description(manifest, render_card(file, manifest, folder), render_registration(file.spec, manifest))
 
-    return await write_folder(out, file, configs, describe, written=advance)
+    return await write_folder(out, file, configs, describe, written=on_progress)
 
 
 def shared_questions(sets: Sequence[SteeredSet]) -> dict[str, list[str]]:
@@ -129,22 +130,24 @@ def model_entry(solo: Solo) -> ModelEntry:
 def counts_of(sets: Sequence[SteeredSet]) -> Iterator[Count]:
     """What the selections of sets kept and dropped; of rows, once they have been read."""
     for one in sets:
-        for tally in one.tallies:
+        for counts in one.selection_counts:
             yield Count(
-                test=tally.test,
-                model=tally.model,
-                variant=tally.variant,
-                subset=tally.subset,
-                of=tally.of,
-                kept=tally.kept,
-                dropped=dict(sorted(tally.dropped.items())),
+                test=counts.test,
+                model=counts.model,
+                variant=counts.variant,
+                subset=counts.subset,
+                of=counts.of,
+                kept=counts.kept,
+                dropped=dict(sorted(counts.dropped.items())),
             )
 
 
 def _nothing(sets: Sequence[SteeredSet]) -> str:
     lines = ["nothing qualifies for any set:"]
     for one in sets:
-        for tally in one.tallies:
-            reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(tally.dropped.items())) or "none"
-            lines.append(f"  {one.config}: {tally.subset or 'all'} {tally.of}: {tally.kept} kept; dropped: {reasons}")
+        for counts in one.selection_counts:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(counts.dropped.items())) or "none"
+            lines.append(
+                f"  {one.config}: {counts.subset or 'all'} {counts.of}: {counts.kept} kept; dropped: {reasons}"
+            )
     return "\n".join(lines)

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from offtraj.errors import UsageError
 from offtraj._util.records import read_records
+from offtraj.errors import UsageError
 from offtraj.spec import FileSource, JudgeSpec, ModelSpec, RecordedSpec, Spec, SpecFile
 
 __all__ = ["Plan", "PlanLine", "make_plan"]
@@ -71,7 +71,7 @@ def _size(file: SpecFile, index: int) -> int:
 
 def _lines(spec: Spec, questions: Mapping[str, int]) -> Iterator[PlanLine]:
     k = spec.sampling.samples
-    for model in spec.reasoners:
+    for model in spec.participants:
         asked = sum(questions[name] for name in _benchmarks(spec, model))
         if asked:
             yield _line(spec, model, "solo", cells=0, rows=asked, samples=k)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
-from offtraj._util.progress import Stage, quiet
+from offtraj._util.progress import Progress, no_progress
 from offtraj.build.assemble import counts_of, model_entry, shared_questions
-from offtraj.build.inputs import Gathered, Selection, takes_part
+from offtraj.build.inputs import SampledInputs, participants
 from offtraj.check.files import check_card, check_files, check_registration
 from offtraj.check.result import Checked
 from offtraj.check.rows import compare_rows, sound_rows
@@ -24,20 +24,23 @@ from offtraj.dataset.tables import questions_config, read_questions
 from offtraj.errors import BuildError, DataError, EngineError, SpecError
 from offtraj.grading.grader import Grader
 from offtraj.grading.math.rule import Verifier
-from offtraj.model.model import load_reasoner
+from offtraj.model.model import load_model
 from offtraj.model.prompt import question_template
 from offtraj.run.question import Question, Questions
 from offtraj.run.row import read_rows
 from offtraj.run.solo import Solo
 from offtraj.spec import Spec, SpecFile, TestName
 from offtraj.store import Store
-from offtraj_builders.inputs import Material
+from offtraj_builders.inputs import BuildInputs
+from offtraj_builders.scope import Scope
 from offtraj_builders.steered_sets import SteeredSet, steered_sets
 
 __all__ = ["check"]
 
 
-async def check(data: DataFolder, *, spec: SpecFile, store: Store, verifier: Verifier, stage: Stage = quiet) -> Checked:
+async def check(
+    data: DataFolder, *, spec: SpecFile, store: Store, verifier: Verifier, progress: Progress = no_progress
+) -> Checked:
     """Check a data set.
 
     Args:
@@ -45,7 +48,7 @@ async def check(data: DataFolder, *, spec: SpecFile, store: Store, verifier: Ver
         spec: Its spec, at a place from which its relative paths lead somewhere.
         store: Where texts are kept meanwhile.
         verifier: Grades again what the rule decided, and says whether a steer reveals the answer.
-        stage: Is told of progress.
+        progress: Is told of progress.
 
     Raises:
         DataError: when there is too little of a data set to check.
@@ -60,7 +63,7 @@ async def check(data: DataFolder, *, spec: SpecFile, store: Store, verifier: Ver
     check_registration(data, checked)
     questions = read_questions(data.files("questions"))
     solos = _solos(data, spec, tuple(questions.values()), store, checked)
-    await check_verdicts(data.manifest, solos, questions, Grader(verifier, store), checked, stage)
+    await check_verdicts(data.manifest, solos, questions, Grader(verifier, store), checked, progress)
     again = _make_again(data, spec.spec, questions, solos, verifier, checked)
 
     @lru_cache(maxsize=64)
@@ -72,7 +75,7 @@ async def check(data: DataFolder, *, spec: SpecFile, store: Store, verifier: Ver
         return next((solos[model].trajectory(one).thinking for one in samples if one.number == number), "")
 
     for config in data.steered:
-        done = stage(config, sum(entry.rows for entry in data.manifest.files if entry.config == config))
+        done = progress(config, sum(entry.rows for entry in data.manifest.files if entry.config == config))
         try:
             rows = sound_rows(config, read_rows(data.files(config)), questions, thinking, checked)
             if config in again:
@@ -93,11 +96,11 @@ def _solos(
     """Everyone's published samples, whose tokenizer can be had here."""
     solos: dict[str, Solo] = {}
     published = published_models(data)
-    for model in file.spec.reasoners:
+    for model in file.spec.participants:
         if model.id not in published:
             continue
         try:
-            reasoner = load_reasoner(file, model)
+            reasoner = load_model(file, model)
         except (SpecError, EngineError) as error:
             checked.not_loaded[model.id] = str(error).splitlines()[0]
             continue
@@ -120,20 +123,20 @@ def _make_again(
 ) -> dict[str, SteeredSet]:
     """The steered sets that can be made again, by configuration; their rows are composed when they are read."""
     kept = tuple(questions.values())
-    material = Material(spec, question_template(spec.domain, spec.prompt), kept, solos, verifier)
-    gathered = Gathered(material, Questions(kept, ()), data.manifest.verifier)
+    inputs = BuildInputs(spec, question_template(spec.domain, spec.prompt), kept, solos, verifier)
+    sampled_inputs = SampledInputs(inputs, Questions(kept, ()), data.manifest.verifier)
     again = {}
     for config in data.steered:
         test, _, model = config.partition("--")
-        selection = Selection((cast("TestName", test),), frozenset({model}))
-        lacking = sorted(takes_part(spec, selection) - set(solos))
+        scope = Scope((cast("TestName", test),), frozenset({model}))
+        lacking = sorted(participants(spec, scope) - set(solos))
         if lacking:
             checked.not_made[config] = lacking
             for name in lacking:
                 checked.not_loaded.setdefault(name, "none of its trajectories are published")
             continue
         try:
-            (again[config],) = steered_sets(gathered, selection)
+            (again[config],) = steered_sets(sampled_inputs.inputs, scope)
         except BuildError as error:
             checked.say(config, f"cannot be made from these trajectories: {error}")
     return again

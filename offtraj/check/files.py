@@ -6,12 +6,12 @@ from importlib.metadata import version
 from typing import Any
 
 from offtraj.check.result import Checked
-from offtraj.dataset.folder import CARD, DataFolder
+from offtraj.dataset.folder import CARD, EVAL, DataFolder
 from offtraj.dataset.manifest import FileEntry
 from offtraj.dataset.tables import trajectories_schema
 from offtraj.errors import DataError, SpecError
 from offtraj.hub.card import render_card
-from offtraj.hub.registration import EVAL, render_registration
+from offtraj.hub.registration import render_registration
 from offtraj.run.row import row_schema
 
 __all__ = ["check_card", "check_files", "check_registration"]

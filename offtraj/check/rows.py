@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 
-from offtraj._util.progress import Advance
+from offtraj._util.progress import OnProgress
 from offtraj.check.result import Checked
 from offtraj.run.question import Question
-from offtraj.run.row import SteeredRow, compose, row_id
+from offtraj.run.row import SteeredRow
+from offtraj_builders.composition import compose, row_id
 from offtraj_builders.steered_sets import SteeredSet
 
 __all__ = ["compare_rows", "sound_rows"]
@@ -56,7 +57,7 @@ def _unsound(
 
 
 async def compare_rows(
-    config: str, made: SteeredSet, published: Iterable[tuple[str, SteeredRow]], checked: Checked, done: Advance
+    config: str, made: SteeredSet, published: Iterable[tuple[str, SteeredRow]], checked: Checked, done: OnProgress
 ) -> None:
     """Row by row, against the only ones that could have been made, in their order."""
     rows = made.rows()

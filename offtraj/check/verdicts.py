@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from offtraj._util.progress import Stage
-from offtraj._util.tasks import Beside
+from offtraj._util.progress import Progress
+from offtraj._util.tasks import BoundedTasks
 from offtraj.check.result import Checked
 from offtraj.dataset.manifest import Manifest
-from offtraj.grading.grader import Asked, Grader
+from offtraj.grading.grader import Grader, GradingItem
 from offtraj.run.question import Question
 from offtraj.run.solo import Solo, SoloSample, solo_text
 
@@ -23,7 +23,7 @@ async def check_verdicts(
     questions: Mapping[str, Question],
     grader: Grader,
     checked: Checked,
-    stage: Stage,
+    progress: Progress,
 ) -> None:
     """Grade again what the rule decided, if it is the same rule. A judge is not asked again.
 
@@ -33,7 +33,7 @@ async def check_verdicts(
         questions: By id.
         grader: Asks the rule alone.
         checked: Is told of verdicts that come out differently.
-        stage: Is told of progress.
+        progress: Is told of progress.
     """
     rule, _, judge = manifest.verifier.partition("+")
     if rule != grader.version:
@@ -42,7 +42,7 @@ async def check_verdicts(
 
     async def grade(config: str, solo: Solo, sample: SoloSample) -> None:
         question, verdict = questions[sample.question_id], sample.verdict
-        asked = Asked(question.gold, question.text, question.tolerance, question.unit)
+        asked = GradingItem(question.gold, question.text, question.tolerance, question.unit)
         again = await grader.grade(asked, solo_text(solo.trajectory(sample), solo.reasoner), sample.finish_reason)
         if again.name != verdict.name:
             checked.say(
@@ -51,10 +51,10 @@ async def check_verdicts(
                 config,
             )
 
-    async with Beside(_GRADING) as grading:
+    async with BoundedTasks(_GRADING) as grading:
         for name, solo in solos.items():
             config = f"trajectories--{name}"
-            done = stage(f"verdicts {name}", sum(map(len, solo.samples.values())))
+            done = progress(f"verdicts {name}", sum(map(len, solo.samples.values())))
             for sample in solo:
                 if sample.verdict.decided_by == "rule" or (sample.verdict.decided_by == "judge" and not judge):
                     await grading.start(grade(config, solo, sample))

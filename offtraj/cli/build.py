@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from offtraj.dataset.manifest import Manifest
-    from offtraj.model.model import Reasoner
+    from offtraj.model.model import Model
     from offtraj.run.question import Question
     from offtraj.run.solo import Solo
     from offtraj.spec import SpecFile
@@ -94,42 +94,44 @@ def build_folder(
     from dataclasses import replace
 
     from offtraj.build.assemble import write_dataset
-    from offtraj.build.inputs import gather, select
-    from offtraj.cli.console import stages
+    from offtraj.build.inputs import sample_inputs
+    from offtraj.cli.console import show_progress
     from offtraj.dataset.folder import check_target, open_folder
     from offtraj.dataset.published import published_models, published_solo
     from offtraj.grading.grader import Grader
     from offtraj.grading.judge.judge import declared_judge, open_judge
     from offtraj.grading.math.rule import RuleVerifier
     from offtraj.store import Store
+    from offtraj_builders.scope import select
     from offtraj_builders.steered_sets import steered_sets
 
-    selection = select(file.spec, models=models, tests=tests)
+    scope = select(file.spec, models=models, tests=tests)
     check_target(out, file)
-    judge_at = declared_judge(file)
+    resolved_judge = declared_judge(file)
     data = None if trajectories is None else open_folder(trajectories)
 
     async def work() -> Manifest:
-        with stages() as stage, Store(store_path(workspace)) as store:
-            verifier, judge = RuleVerifier(), open_judge(judge_at, store)
+        with show_progress() as progress, Store(store_path(workspace)) as store:
+            verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
             grader = Grader(verifier, store, judge)
 
-            def taken(reasoner: Reasoner, questions: Sequence[Question]) -> Solo | None:
+            def taken(reasoner: Model, questions: Sequence[Question]) -> Solo | None:
                 if data is None or reasoner.id not in published_models(data):
                     return None
                 samples = file.spec.sampling.samples
                 return published_solo(data, reasoner, questions, samples=samples, store=store)
 
             try:
-                gathered = await gather(
-                    file, selection, store=store, grader=grader, limit=limit, taken=taken, stage=stage
+                sampled_inputs = await sample_inputs(
+                    file, scope, store=store, grader=grader, limit=limit, taken=taken, progress=progress
                 )
-                if data is not None and data.manifest.verifier != gathered.graded_by:
-                    gathered = replace(
-                        gathered, graded_by=f"{gathered.graded_by}, of published trajectories {data.manifest.verifier}"
+                if data is not None and data.manifest.verifier != sampled_inputs.graded_by:
+                    sampled_inputs = replace(
+                        sampled_inputs,
+                        graded_by=f"{sampled_inputs.graded_by}, of published trajectories {data.manifest.verifier}",
                     )
-                sets = steered_sets(gathered, selection)
-                return await write_dataset(out, file, gathered, sets, limit=limit, stage=stage)
+                sets = steered_sets(sampled_inputs.inputs, scope)
+                return await write_dataset(out, file, sampled_inputs, sets, limit=limit, progress=progress)
             finally:
                 await verifier.close()
                 if judge is not None:

@@ -31,7 +31,7 @@ def check(target: Target, spec: Original = None) -> None:
     from tempfile import TemporaryDirectory
 
     from offtraj.check.check import check as check_data
-    from offtraj.cli.console import stages
+    from offtraj.cli.console import show_progress
     from offtraj.dataset.folder import open_folder
     from offtraj.grading.math.rule import RuleVerifier
     from offtraj.spec import load_spec
@@ -42,10 +42,10 @@ def check(target: Target, spec: Original = None) -> None:
 
     async def work() -> Checked:
         verifier = RuleVerifier()
-        with TemporaryDirectory(prefix="offtraj-check-") as folder, stages() as stage:
+        with TemporaryDirectory(prefix="offtraj-check-") as folder, show_progress() as progress:
             try:
                 with Store(Path(folder) / "texts.sqlite") as store:
-                    return await check_data(data, spec=file, store=store, verifier=verifier, stage=stage)
+                    return await check_data(data, spec=file, store=store, verifier=verifier, progress=progress)
             finally:
                 await verifier.close()
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from offtraj._util.progress import Advance, Stage
+from offtraj._util.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "fitted", "say", "show", "stages"]
+__all__ = ["console", "fitted", "say", "show", "show_progress"]
 
 _EVERY = 15.0  # seconds between plain lines of progress
 _ENDLESS = 10_000
@@ -105,7 +105,7 @@ def _part(table: Table, names: int, figures: list[int], *, bare: bool = False) -
 
 
 @contextmanager
-def stages() -> Iterator[Stage]:
+def show_progress() -> Iterator[Progress]:
     """Shows progress on the standard error: call with a name and a number of steps, then with steps done."""
     if sys.stderr.isatty():
         with _bars() as bars:
@@ -115,7 +115,7 @@ def stages() -> Iterator[Stage]:
 
 
 @contextmanager
-def _bars() -> Iterator[Stage]:
+def _bars() -> Iterator[Progress]:
     from rich.console import Group, RenderableType
     from rich.live import Live
     from rich.progress import (
@@ -144,14 +144,14 @@ def _bars() -> Iterator[Stage]:
     )
 
     class Bars:
-        """A bar for each stage; a line below them for what is waited for."""
+        """A bar for each progress; a line below them for what is waited for."""
 
         def __init__(self) -> None:
             screen = console(stderr=True)
             self._progress, self._waiting = Progress(*columns, console=screen), ""
             self.live = Live(get_renderable=self._shown, console=screen)
 
-        def __call__(self, name: str, total: int, /) -> Advance:
+        def __call__(self, name: str, total: int, /) -> OnProgress:
             task = self._progress.add_task(name, total=total)
             return lambda steps: self._progress.advance(task, steps)
 
@@ -174,11 +174,11 @@ class _Lines:
         self._waiting = False
         self._waited = 0.0  # when that was last said
 
-    def __call__(self, name: str, total: int, /) -> Advance:
+    def __call__(self, name: str, total: int, /) -> OnProgress:
         done, started = 0, time.monotonic()
         last = started
 
-        def advance(steps: int) -> None:
+        def on_progress(steps: int) -> None:
             nonlocal done, last
             done += steps
             now = time.monotonic()
@@ -188,7 +188,7 @@ class _Lines:
                 left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
                 print(f"{name}: {done} of {total}, {rate:.1f}/s{left}", file=sys.stderr, flush=True)
 
-        return advance
+        return on_progress
 
     def wait(self, what: str, /) -> None:
         now = time.monotonic()

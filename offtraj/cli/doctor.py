@@ -29,13 +29,13 @@ def doctor(spec: Spec, model: Model, engine: EngineName = None, as_json: AsJSON 
     import asyncio
     import json
 
-    from offtraj.cli.console import show, stages
+    from offtraj.cli.console import show, show_progress
     from offtraj.doctor import examine
     from offtraj.spec import load_spec
 
     file = load_spec(Path(spec))
-    with stages() as stage:
-        found = asyncio.run(examine(file, model, engine, stage=stage))
+    with show_progress() as progress:
+        found = asyncio.run(examine(file, model, engine, progress=progress))
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:

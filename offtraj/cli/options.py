@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from offtraj.grading.judge.judge import JudgeAt
+    from offtraj.grading.judge.judge import ResolvedJudge
 
 __all__ = [
     "AsCSV",
@@ -75,7 +75,7 @@ def one_format(*options: tuple[str, bool]) -> None:
         raise UsageError(f"{' and '.join(asked)}: one format at a time")
 
 
-def judge_of(option: str | None, own: JudgeAt | None) -> JudgeAt | None:
+def judge_of(option: str | None, own: ResolvedJudge | None) -> ResolvedJudge | None:
     """The judge that is chosen with `--judge`; `own` where nothing is said.
 
     Raises:

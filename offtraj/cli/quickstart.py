@@ -22,9 +22,9 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     import asyncio
 
     from offtraj._util.packaged import packaged
-    from offtraj.cli.console import show, stages
+    from offtraj.cli.console import show, show_progress
     from offtraj.cli.run import built
-    from offtraj.evaluate.evaluate import choose_sets, find_contender, score
+    from offtraj.evaluate.evaluate import choose_sets, find_evaluated_model, score
     from offtraj.evaluate.run_folder import RunFolder
     from offtraj.report.html.page import page_files, write_page
     from offtraj.report.scored_run import scored_runs
@@ -37,12 +37,12 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
 
     async def work() -> list[RunFolder]:
         runs = []
-        with stages() as stage, Store(store_path(workspace)) as store:
+        with show_progress() as progress, Store(store_path(workspace)) as store:
             for model in file.spec.models:
-                contender = find_contender(file, model.id, None)
+                evaluated = find_evaluated_model(file, model.id, None)
                 sets = choose_sets(data, model.id, built_for=None, tests=(), limit=None)
                 folder = Path("runs") / f"{data.path.name}--{model.id}"
-                runs.append(await score(sets, contender, out=folder, store=store, stage=stage))
+                runs.append(await score(sets, evaluated, out=folder, store=store, progress=progress))
         return runs
 
     page = Path("report.html")

@@ -35,7 +35,7 @@ def regrade(
     """Grade the completions of a run again, with today's rule and its own or another judge; show what changes."""
     import asyncio
 
-    from offtraj.cli.console import show, stages
+    from offtraj.cli.console import show, show_progress
     from offtraj.evaluate.regrade import judge_of_run
     from offtraj.evaluate.regrade import regrade as grade_again
     from offtraj.evaluate.run_folder import read_run
@@ -43,12 +43,12 @@ def regrade(
     from offtraj.store import Store
 
     there = read_run(run)
-    judge_at = judge_of(judge, judge_of_run(there) if judge is None else None)
+    resolved_judge = judge_of(judge, judge_of_run(there) if judge is None else None)
     folder = out or run.with_name(f"{run.name}--regraded")
 
     async def work() -> Regraded:
-        with stages() as stage, Store(store_path(workspace)) as store:
-            return await grade_again(there, out=folder, store=store, judge_at=judge_at, stage=stage)
+        with show_progress() as progress, Store(store_path(workspace)) as store:
+            return await grade_again(there, out=folder, store=store, resolved_judge=resolved_judge, progress=progress)
 
     done = asyncio.run(work())
     show(verdict_table(done.run))

@@ -56,16 +56,18 @@ def report(
     from offtraj.report.comparison_tables import guidability_table, strata_tables
     from offtraj.report.export import scores_csv, scores_json, scores_latex
     from offtraj.report.html.page import page_files, write_page
-    from offtraj.report.paper import beside_run, beside_table
+    from offtraj.report.paper import compare_run_with_paper, paper_table
     from offtraj.report.scored_run import scored_runs
     from offtraj.report.tables import overview, score_tables, verdict_table
-    from offtraj.report.usage_tables import room_tables
+    from offtraj.report.usage_tables import usage_tables
 
     scored = scored_runs(runs)
     target = html or (runs[0] / "report.html" if len(runs) == 1 else None)
     if target is not None:
         page_files(target)
-    beside = [beside_table(one.name, beside_run(one.run, one.cells)) for one in scored] if paper else []
+    compare_with_paper = (
+        [paper_table(one.name, compare_run_with_paper(one.run, one.cells)) for one in scored] if paper else []
+    )
     results = [] if eval_results is None else write_eval_results(eval_results, [one.run for one in scored])
     for asked, write in ((as_json, scores_json), (as_csv, scores_csv), (as_latex, scores_latex)):
         if asked:
@@ -76,9 +78,9 @@ def report(
         show(*score_tables(one.name, one.cells))
     show(guidability_table(scored), *strata_tables(scored))
     for one in scored:
-        show(verdict_table(one.run), *room_tables(one))
-        say(*(f"{one.name}: {note}" for note in one.tally.notes))
-    show(*beside)
+        show(verdict_table(one.run), *usage_tables(one))
+        say(*(f"{one.name}: {note}" for note in one.summary.notes))
+    show(*compare_with_paper)
     for path in results:
         typer.echo(str(path))
     if target is not None:

@@ -57,29 +57,31 @@ def run(
     """Score a model on steered sets; given a spec, build what is missing first."""
     import asyncio
 
-    from offtraj.cli.console import say, show, stages
-    from offtraj.evaluate.evaluate import choose_sets, find_contender, score
+    from offtraj.cli.console import say, show, show_progress
+    from offtraj.evaluate.evaluate import choose_sets, find_evaluated_model, score
     from offtraj.grading.judge.judge import declared_judge
     from offtraj.report.tables import overview, score_tables, verdict_table
     from offtraj.store import Store
 
     data = _data(target, model, workspace)
     spec = data.spec.spec
-    contender = find_contender(data.spec, model, engine)
-    name = contender.reasoner.id
+    evaluated = find_evaluated_model(data.spec, model, engine)
+    name = evaluated.reasoner.id
     sets = choose_sets(data, name, built_for=built_for, tests=tests or (), limit=limit)
-    judge_at = judge_of(judge, None if judge == "none" else declared_judge(data.spec))
+    resolved_judge = judge_of(judge, None if judge == "none" else declared_judge(data.spec))
     folder = out or Path("runs") / f"{spec.name}-{spec.version}--{name}"
 
     async def work() -> RunFolder:
-        with stages() as stage, Store(store_path(workspace)) as store:
-            return await score(sets, contender, out=folder, store=store, judge_at=judge_at, stage=stage)
+        with show_progress() as progress, Store(store_path(workspace)) as store:
+            return await score(
+                sets, evaluated, out=folder, store=store, resolved_judge=resolved_judge, progress=progress
+            )
 
     typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
     done = asyncio.run(work())
-    cells, tally = done.cells(), done.tally()
-    show(*score_tables(name, cells), verdict_table(done), overview([(tally.marked(name), cells)], [done.solo()]))
-    say(*tally.notes)
+    cells, summary = done.cells(), done.summary()
+    show(*score_tables(name, cells), verdict_table(done), overview([(summary.marked(name), cells)], [done.solo()]))
+    say(*summary.notes)
     typer.echo(str(done.path))
     exit_over_tolerance(done, spec.tolerance)
 
@@ -149,7 +151,7 @@ def _is_current(manifest: Manifest, file: SpecFile, limit: int | None) -> bool:
         and manifest.limit == limit
         and all(
             folder_revision(file, model) in (None, manifest.models[model.id].revision)
-            for model in file.spec.reasoners
+            for model in file.spec.participants
             if model.id in manifest.models
         )
     )

@@ -24,11 +24,11 @@ def train(members: Members = None, out: Out = Path("models"), jobs: Jobs = 2, se
 
     What was interrupted goes on when the same command is run again, and ends in the same weights.
     """
-    from offtraj.cli.console import stages
+    from offtraj.cli.console import show_progress
     from offtraj.studies.pocket.family import choose, train_family
 
     recipes = choose(members or (), seed=seed)
-    with stages() as stage:
-        folders = train_family(recipes, out, jobs=jobs, stage=stage)
+    with show_progress() as progress:
+        folders = train_family(recipes, out, jobs=jobs, progress=progress)
     for folder in folders:
         typer.echo(str(folder))

@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from offtraj._util.atomic import new_folder
 from offtraj._util.digest import file_sha256
-from offtraj._util.progress import Advance, unseen
+from offtraj._util.progress import OnProgress, no_steps
 from offtraj.dataset.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from offtraj.dataset.shards import write_shards
 from offtraj.errors import DataError, HubError, OutputError
-from offtraj.hub.registration import EVAL, render_registration
 from offtraj.spec import SpecFile, load_spec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CARD", "OURS", "SPEC", "Config", "DataFolder", "check_target", "open_folder", "write_folder"]
+__all__ = [
+    "CARD",
+    "EVAL",
+    "OURS",
+    "SPEC",
+    "Config",
+    "DataFolder",
+    "Description",
+    "check_target",
+    "open_folder",
+    "write_folder",
+]
 
 SPEC = "spec.yaml"
 CARD = "README.md"
+EVAL = "eval.yaml"
 OURS = (CARD, EVAL, MANIFEST, SPEC)
 """Files beside the configurations."""
 
@@ -37,13 +48,23 @@ class Config:
     batches: AsyncIterator[pa.RecordBatch]
 
 
+class Description(NamedTuple):
+    """What a data set folder says of itself."""
+
+    manifest: Manifest
+    card: str
+    """Text of `README.md`."""
+    registration: str | None
+    """Text of `eval.yaml`; none where the spec does not ask for it."""
+
+
 async def write_folder(
     out: Path,
     file: SpecFile,
     configs: Sequence[Config],
-    describe: Callable[[Path, tuple[FileEntry, ...]], tuple[Manifest, str]],
+    describe: Callable[[Path, tuple[FileEntry, ...]], Description],
     *,
-    written: Advance = unseen,
+    written: OnProgress = no_steps,
 ) -> Manifest:
     """Write configurations, manifest, spec, card and registration, and put the folder in place when all are complete.
 
@@ -54,7 +75,7 @@ async def write_folder(
         out: The folder.
         file: The spec, copied as it is.
         configs: What to write, streamed one after the other.
-        describe: Given where the files are and what they are, says the manifest and the card.
+        describe: Given where the files are and what they are, says the manifest, the card and the registration.
         written: Is told of each configuration that is complete.
 
     Raises:
@@ -82,13 +103,13 @@ async def write_folder(
                 )
                 for shard in shards
             ]
-        manifest, card = describe(folder, tuple(entries))
+        description = describe(folder, tuple(entries))
         (folder / SPEC).write_text(file.text, encoding="utf-8", newline="")
-        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8", newline="")
-        (folder / CARD).write_text(card, encoding="utf-8", newline="")
-        if (registration := render_registration(file.spec, manifest)) is not None:
-            (folder / EVAL).write_text(registration, encoding="utf-8", newline="")
-    return manifest
+        (folder / MANIFEST).write_text(description.manifest.to_json(), encoding="utf-8", newline="")
+        (folder / CARD).write_text(description.card, encoding="utf-8", newline="")
+        if description.registration is not None:
+            (folder / EVAL).write_text(description.registration, encoding="utf-8", newline="")
+    return description.manifest
 
 
 def check_target(out: Path, file: SpecFile, configs: frozenset[str] | set[str] = frozenset()) -> None:

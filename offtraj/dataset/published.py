@@ -14,7 +14,7 @@ from offtraj.dataset.folder import DataFolder
 from offtraj.errors import DataError
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.model.trajectory import NONE, Trajectory, split
 from offtraj.run.question import Question
 from offtraj.run.solo import Solo, SoloSample
@@ -37,7 +37,7 @@ def published_models(data: DataFolder) -> frozenset[str]:
 
 
 def published_solo(
-    data: DataFolder, reasoner: Reasoner, questions: Sequence[Question], *, samples: int, store: Store
+    data: DataFolder, reasoner: Model, questions: Sequence[Question], *, samples: int, store: Store
 ) -> Solo:
     """What a model did alone on some questions, as a data set says it; texts are copied into the store.
 
@@ -83,7 +83,7 @@ def published_solo(
     return Solo(reasoner, revision or data.manifest.models[reasoner.id].revision, kept, store)
 
 
-def _sample(path: Path, row: dict[str, Any], reasoner: Reasoner, key: str) -> tuple[SoloSample, Completion]:
+def _sample(path: Path, row: dict[str, Any], reasoner: Model, key: str) -> tuple[SoloSample, Completion]:
     pieces = Trajectory(row["opening"], row["thinking"], row["closing"], row["answer"])
     if split(pieces.response, reasoner.delimiters) != pieces:
         raise DataError(

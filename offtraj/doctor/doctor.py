@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from offtraj._util.progress import Stage, quiet
+from offtraj._util.progress import Progress, no_progress
 from offtraj.doctor.finding import Diagnosis, Finding
 from offtraj.doctor.local import examine_local
 from offtraj.doctor.model_files import ModelFiles
@@ -17,29 +17,31 @@ from offtraj.engines.openai.endpoint import open_endpoint
 from offtraj.engines.vllm.server import open_server
 from offtraj.errors import EngineError, UsageError
 from offtraj.evaluate.evaluate import chosen_engine
-from offtraj.model.model import Reasoner, load_reasoner, stated_delimiters
+from offtraj.model.model import Model, load_model, stated_delimiters
 from offtraj.model.trajectory import NONE
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
 
 __all__ = ["examine"]
 
 
-async def examine(file: SpecFile, model: str, engine: str | None = None, *, stage: Stage = quiet) -> Diagnosis:
+async def examine(
+    file: SpecFile, model: str, engine: str | None = None, *, progress: Progress = no_progress
+) -> Diagnosis:
     """Find out whether runs of a model would be exact, and why not.
 
     Args:
         file: The spec.
         model: Id of one of its models or guides.
         engine: A name of the spec, `transformers`, or an endpoint's URL; the model's own by default.
-        stage: Is told of progress.
+        progress: Is told of progress.
 
     Raises:
         UsageError: for a model or an engine that the spec does not know, or a recorded model with another engine.
         EngineError: for a model that cannot be found, or without a usable tokenizer or chat template.
     """
-    declared = file.spec.reasoner(model)
+    declared = file.spec.participant(model)
     if declared is None:
-        known = ", ".join(one.id for one in file.spec.reasoners)
+        known = ", ".join(one.id for one in file.spec.participants)
         raise UsageError(f"--model {model!r}: {file.path} has no such model or guide, but {known}")
     name = engine or declared.engine
     spec = chosen_engine(file.spec, name)
@@ -49,12 +51,14 @@ async def examine(file: SpecFile, model: str, engine: str | None = None, *, stag
         return Diagnosis(model, name, (examine_recording(file, declared, spec, name),))
     if declared.path is None:
         raise UsageError(f"--engine {name!r}: {model!r} has no weights (`path`) that it could run: give a folder")
-    return Diagnosis(model, name, tuple([one async for one in _findings(file, declared, spec, stage)]))
+    return Diagnosis(model, name, tuple([one async for one in _findings(file, declared, spec, progress)]))
 
 
-async def _findings(file: SpecFile, declared: ModelSpec, spec: EngineSpec, stage: Stage) -> AsyncIterator[Finding]:
+async def _findings(
+    file: SpecFile, declared: ModelSpec, spec: EngineSpec, progress: Progress
+) -> AsyncIterator[Finding]:
     stated = stated_delimiters(declared)
-    reasoner = load_reasoner(file, declared, delimiters=stated or NONE, sampled=True)
+    reasoner = load_model(file, declared, delimiters=stated or NONE, sampled=True)
     chat = reasoner.format
     assert chat is not None
     mode = spec.prompts if isinstance(spec, OpenAISpec) else "ids"
@@ -69,12 +73,12 @@ async def _findings(file: SpecFile, declared: ModelSpec, spec: EngineSpec, stage
     ours = not isinstance(spec, OpenAISpec)
     for finding in files.examine(file.spec.sampling.max_tokens, ours=ours):
         yield finding
-    async for finding in _engine_findings(file, reasoner, files, spec, stage):
+    async for finding in _engine_findings(file, reasoner, files, spec, progress):
         yield finding
 
 
 async def _engine_findings(
-    file: SpecFile, reasoner: Reasoner, files: ModelFiles, spec: EngineSpec, stage: Stage
+    file: SpecFile, reasoner: Model, files: ModelFiles, spec: EngineSpec, progress: Progress
 ) -> AsyncIterator[Finding]:
     sampling = file.spec.sampling
     match spec:
@@ -91,7 +95,7 @@ async def _engine_findings(
             finally:
                 await endpoint.close()
         case VllmSpec():
-            server, endpoint = open_server(spec, reasoner, file, stage)
+            server, endpoint = open_server(spec, reasoner, file, progress)
             try:
                 await server.start()
                 async for finding in examine_served(endpoint, reasoner, files, sampling, "ids", forces=_forces(file)):

@@ -10,7 +10,7 @@ from offtraj.doctor.template import QUESTION
 from offtraj.doctor.written import examine_solo
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Request, SamplingParams
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.spec import SamplingSpec, TransformersSpec
 
 __all__ = ["examine_local"]
@@ -18,7 +18,7 @@ __all__ = ["examine_local"]
 _TOKENS = 512  # in which an easy question is thought about
 
 
-async def examine_local(reasoner: Reasoner, spec: TransformersSpec, sampling: SamplingSpec) -> AsyncIterator[Finding]:
+async def examine_local(reasoner: Model, spec: TransformersSpec, sampling: SamplingSpec) -> AsyncIterator[Finding]:
     """Load the model and let it write: twice with one seed, once with another.
 
     Raises:

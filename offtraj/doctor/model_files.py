@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from offtraj.doctor.finding import Finding
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PretrainedConfig
@@ -21,7 +21,7 @@ _NEUTRAL = {"top_k": (None, 0, -1), "min_p": (None, 0.0), "repetition_penalty": 
 class ModelFiles:
     """`config.json` and `generation_config.json`, read when they are first asked for."""
 
-    def __init__(self, reasoner: Reasoner) -> None:
+    def __init__(self, reasoner: Model) -> None:
         assert reasoner.path is not None and reasoner.format is not None
         self._path = reasoner.path
         self._pinned: dict[str, Any] = {} if reasoner.in_folder else {"revision": reasoner.revision}

@@ -14,7 +14,7 @@ from offtraj.doctor.template import QUESTION
 from offtraj.doctor.written import examine_ends, examine_solo, examine_texts
 from offtraj.engines.openai.endpoint import Endpoint, Rejected, ServedModel, Unanswered, chosen, public_url
 from offtraj.engines.openai.wire import Mode
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.spec import SamplingSpec
 
 __all__ = ["examine_served"]
@@ -30,7 +30,7 @@ class _Entry(NamedTuple):
 
 
 async def examine_served(
-    endpoint: Endpoint, reasoner: Reasoner, files: ModelFiles, sampling: SamplingSpec, wanted: str, *, forces: bool
+    endpoint: Endpoint, reasoner: Model, files: ModelFiles, sampling: SamplingSpec, wanted: str, *, forces: bool
 ) -> AsyncIterator[Finding]:
     """Everything that a server can be asked.
 
@@ -75,7 +75,7 @@ async def examine_served(
     yield examine_ends(said, chat, files.ends)
 
 
-async def _entry(endpoint: Endpoint, reasoner: Reasoner) -> _Entry:
+async def _entry(endpoint: Endpoint, reasoner: Model) -> _Entry:
     """The model in the server's list, as a run would choose it."""
     url = public_url(endpoint.base_url)
     name = reasoner.path or reasoner.id

@@ -125,10 +125,10 @@ class LocalChat:
             EngineError: for a tokenizer that cannot be loaded, or has no chat template.
         """
         from offtraj.engines.transformers import LocalEngine
-        from offtraj.model.model import reasoner_at
+        from offtraj.model.model import model_at
         from offtraj.model.trajectory import THINK
 
-        reasoner = reasoner_at(path, delimiters=THINK)
+        reasoner = model_at(path, delimiters=THINK)
         assert reasoner.format is not None
         self.identity = f"chat:{reasoner.identity}"
         self._tokenizer = reasoner.format.tokenizer

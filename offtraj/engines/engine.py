@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
-from offtraj._util.progress import Stage, quiet
-from offtraj.model.completion import Exactness, Reply, Request
-from offtraj.model.model import Reasoner
+from offtraj._util.progress import Progress, no_progress
+from offtraj.model.completion import PromptMode, Reply, Request
+from offtraj.model.model import Model
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
 
 __all__ = ["Engine", "open_engine"]
@@ -25,7 +25,7 @@ class Engine(Protocol):
         """What its completions are kept under: changes with the weights, or with the recording."""
 
     @property
-    def exactness(self) -> Exactness:
+    def exactness(self) -> PromptMode:
         """How prompts reach the model."""
 
     def facts(self) -> Mapping[str, Any]:
@@ -44,11 +44,11 @@ class Engine(Protocol):
 
 async def open_engine(
     spec: EngineSpec,
-    reasoner: Reasoner,
+    reasoner: Model,
     *,
     file: SpecFile | None = None,
     model: ModelSpec | None = None,
-    stage: Stage = quiet,
+    progress: Progress = no_progress,
 ) -> Engine:
     """Open what the spec describes for one model.
 
@@ -57,7 +57,7 @@ async def open_engine(
         reasoner: The model that it runs.
         file: Where the declaration stands, for paths and variables; none for one given by hand.
         model: The model's declaration; needed for recordings.
-        stage: Is told what is waited for.
+        progress: Is told what is waited for.
 
     Raises:
         SpecError: for a missing file or variable.
@@ -91,5 +91,5 @@ async def open_engine(
             from offtraj.engines.openai.engine import OpenAIEngine
             from offtraj.engines.vllm.server import open_server
 
-            server, endpoint = open_server(spec, reasoner, file, stage)
+            server, endpoint = open_server(spec, reasoner, file, progress)
             return OpenAIEngine(reasoner, endpoint, start=server.start, stop=server.close)

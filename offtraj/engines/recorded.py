@@ -15,7 +15,7 @@ from typing import Any
 from offtraj._util.digest import content_id, file_sha256
 from offtraj._util.records import Record, read_records
 from offtraj.errors import DataError
-from offtraj.model.completion import Completion, Exactness, Failure, FinishReason, Reply, Request
+from offtraj.model.completion import Completion, Failure, FinishReason, PromptMode, Reply, Request
 from offtraj.spec import RecordedColumns
 
 __all__ = ["NOT_RECORDED", "RecordedEngine"]
@@ -27,7 +27,7 @@ NOT_RECORDED = "not recorded"
 class RecordedEngine:
     """Replies from files, read once in their order for all requests together."""
 
-    exactness: Exactness = "recorded"
+    exactness: PromptMode = "recorded"
 
     def __init__(self, files: Sequence[Path], columns: RecordedColumns, model: str) -> None:
         """Replay what `model` wrote in `files`."""

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import asdict, replace
 
 from offtraj._util.digest import content_id
-from offtraj._util.progress import Advance, unseen
+from offtraj._util.progress import OnProgress, no_steps
 from offtraj.engines.engine import Engine
-from offtraj.model.completion import Completion, Reply, Request, SamplingParams, neighbours
+from offtraj.model.completion import Completion, Reply, Request, SamplingParams, contiguous_runs
 from offtraj.model.prompt import Prompt
 from offtraj.store import Origin, Store
 
 __all__ = ["request_key", "sample"]
 
-_Flying = dict[tuple[str, int], list[Request]]
+_InFlight = dict[tuple[str, int], list[Request]]
 """Key and sample of what is in flight, with the requests that want the same."""
 
 
@@ -37,7 +37,7 @@ async def sample(
     store: Store,
     *,
     model: str,
-    stored: Advance = unseen,
+    stored: OnProgress = no_steps,
 ) -> AsyncIterator[Reply]:
     """Yield the *new* replies, completions among them kept before they are yielded.
 
@@ -55,12 +55,12 @@ async def sample(
         EngineError: when the engine gives up.
         StoreError: when a completion cannot be kept.
     """
-    flying: _Flying = {}
-    async for reply in engine.replies(_missing(requests, store, flying, stored)):
+    in_flight: _InFlight = {}
+    async for reply in engine.replies(_missing(requests, store, in_flight, stored)):
         if isinstance(reply.result, Completion):
             origin = _origin(model, engine.identity, reply.request)
             store.put_completions([(reply.request.key, reply.sample, reply.result)], origin)
-        others = flying.pop((reply.request.key, reply.sample), ())
+        others = in_flight.pop((reply.request.key, reply.sample), ())
         yield reply
         for request in others:
             yield Reply(request, reply.sample, reply.result)
@@ -71,7 +71,7 @@ def _origin(model: str, identity: str, request: Request) -> Origin:
     return Origin(model, identity, json.dumps({} if request.prompt is None else asdict(request.params)))
 
 
-def _missing(requests: Iterable[Request], store: Store, flying: _Flying, stored: Advance) -> Iterator[Request]:
+def _missing(requests: Iterable[Request], store: Store, in_flight: _InFlight, stored: OnProgress) -> Iterator[Request]:
     """What is to be asked for; who wants what is in flight already is noted there."""
     for request in requests:
         present = store.samples(request.key)
@@ -79,11 +79,11 @@ def _missing(requests: Iterable[Request], store: Store, flying: _Flying, stored:
         stored(len(request.samples) - len(missing))
         samples = []
         for number in missing:
-            if (others := flying.get((request.key, number))) is not None:
+            if (others := in_flight.get((request.key, number))) is not None:
                 others.append(request)
             else:
-                flying[request.key, number] = []
+                in_flight[request.key, number] = []
                 samples.append(number)
-        # A request's seed counts from its first sample: only neighbours may share one.
-        for run in neighbours(samples):
+        # A request's seed counts from its first sample: only contiguous runs may share one.
+        for run in contiguous_runs(samples):
             yield replace(request, samples=run)

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offtraj.errors import EngineError, import_extra
-from offtraj.model.completion import Completion, Exactness, Reply, Request
-from offtraj.model.model import Reasoner
+from offtraj.model.completion import Completion, PromptMode, Reply, Request
+from offtraj.model.model import Model
 
 if TYPE_CHECKING:
     import torch
@@ -39,10 +39,10 @@ class LocalEngine:
     model itself, where the width of a batch changes the order of sums).
     """
 
-    exactness: Exactness = "ids"
+    exactness: PromptMode = "ids"
 
     def __init__(
-        self, reasoner: Reasoner, *, batch: int, dtype: str = "auto", device: str = "auto", clip: bool = False
+        self, reasoner: Model, *, batch: int, dtype: str = "auto", device: str = "auto", clip: bool = False
     ) -> None:
         """Nothing is loaded before the first request.
 
@@ -214,7 +214,7 @@ class _Loaded(NamedTuple):
     """Tokens of prompt and completion that the model can hold."""
 
 
-def _load(reasoner: Reasoner, dtype: str, device: str) -> _Loaded:
+def _load(reasoner: Model, dtype: str, device: str) -> _Loaded:
     torch = import_extra("torch", extra="local", purpose=_PURPOSE)
     from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import logging

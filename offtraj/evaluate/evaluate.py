@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from offtraj import __version__
-from offtraj._util.progress import Stage, quiet
+from offtraj._util.progress import Progress, no_progress
 from offtraj.dataset.folder import DataFolder
+from offtraj.dataset.solve_rates import solve_rates
 from offtraj.dataset.tables import read_questions
 from offtraj.engines.engine import Engine, open_engine
 from offtraj.engines.openai.endpoint import public_url
@@ -22,11 +23,10 @@ from offtraj.errors import UsageError
 from offtraj.evaluate.run_folder import Judged, RunFolder, check_run_target, write_run
 from offtraj.grading.grader import Grader
 from offtraj.grading.judge.audit import Audit
-from offtraj.grading.judge.judge import JudgeAt, open_judge
+from offtraj.grading.judge.judge import ResolvedJudge, open_judge
 from offtraj.grading.math.rule import RuleVerifier
-from offtraj.metrics.solo import solve_rates
 from offtraj.model.completion import SamplingParams
-from offtraj.model.model import Reasoner, load_reasoner, reasoner_at
+from offtraj.model.model import Model, load_model, model_at
 from offtraj.model.prompt import question_template
 from offtraj.model.trajectory import THINK
 from offtraj.run.row import SteeredRow, read_rows
@@ -35,11 +35,11 @@ from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, 
 from offtraj.store import Store
 
 __all__ = [
-    "Contender",
+    "EvaluatedModel",
     "Sets",
     "choose_sets",
     "chosen_engine",
-    "find_contender",
+    "find_evaluated_model",
     "grading_info",
     "judged",
     "make_audit",
@@ -51,10 +51,10 @@ _KEY = "OPENAI_API_KEY"
 
 
 @dataclass(frozen=True)
-class Contender:
+class EvaluatedModel:
     """The model that is scored, with its engine's declaration."""
 
-    reasoner: Reasoner
+    reasoner: Model
     engine: EngineSpec
     declared: ModelSpec | None
     """Its entry in the spec, if it has one."""
@@ -89,7 +89,7 @@ class Sets:
                 yield from (row for row in read_rows(files) if row.id in chosen)
 
 
-def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
+def find_evaluated_model(file: SpecFile, model: str, engine: str | None) -> EvaluatedModel:
     """The model to score, by its id in the spec, or as a folder or Hub id; and what is to run it.
 
     Args:
@@ -102,7 +102,7 @@ def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
         UsageError: for an unknown engine, or a recorded model, which cannot go on.
         EngineError: for a model that cannot be found or read.
     """
-    declared = file.spec.reasoner(model)
+    declared = file.spec.participant(model)
     spec = chosen_engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
     if isinstance(spec, RecordedSpec) and (engine is None or declared is None or declared.recorded_as is None):
         raise UsageError(
@@ -112,21 +112,21 @@ def find_contender(file: SpecFile, model: str, engine: str | None) -> Contender:
             else f"--engine {engine!r}: is a recording, in which {model!r} has no name (`recorded_as`)"
         )
     if declared is None:
-        return Contender(_model_at(file.spec, model), spec, None)
+        return EvaluatedModel(_model_at(file.spec, model), spec, None)
     if declared.path is None and not isinstance(spec, RecordedSpec):
         raise UsageError(f"--engine {engine!r}: {model!r} has no weights (`path`) that it could run: give a folder")
-    return Contender(load_reasoner(file, declared, sampled=not isinstance(spec, RecordedSpec)), spec, declared)
+    return EvaluatedModel(load_model(file, declared, sampled=not isinstance(spec, RecordedSpec)), spec, declared)
 
 
-def _model_at(spec: Spec, model: str) -> Reasoner:
+def _model_at(spec: Spec, model: str) -> Model:
     """A model that the spec does not know."""
     if Path(model).is_dir():
-        return reasoner_at(model)
+        return model_at(model)
     path, _, revision = model.partition("@")
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
-        known = ", ".join(one.id for one in spec.reasoners)
+        known = ", ".join(one.id for one in spec.participants)
         raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
-    return reasoner_at(path, revision=revision or None)
+    return model_at(path, revision=revision or None)
 
 
 def choose_sets(
@@ -153,31 +153,31 @@ def choose_sets(
 
 async def score(
     sets: Sets,
-    contender: Contender,
+    evaluated: EvaluatedModel,
     *,
     out: Path,
     store: Store,
-    judge_at: JudgeAt | None = None,
-    stage: Stage = quiet,
+    resolved_judge: ResolvedJudge | None = None,
+    progress: Progress = no_progress,
 ) -> RunFolder:
     """Run the model on the rows, and write the run's folder.
 
     Args:
         sets: The rows.
-        contender: The model and its engine.
+        evaluated: The model and its engine.
         out: The folder.
         store: Where completions, verdicts and the judge's replies are kept.
-        judge_at: Rules where the rule cannot; the rule decides alone without one.
-        stage: Is told of progress.
+        resolved_judge: Rules where the rule cannot; the rule decides alone without one.
+        progress: Is told of progress.
 
     Raises:
         OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
-    file, reasoner = sets.data.spec, contender.reasoner
-    engine = await open_engine(contender.engine, reasoner, file=file, model=contender.declared, stage=stage)
-    verifier, judge = RuleVerifier(), open_judge(judge_at, store)
-    grader = Grader(verifier, store, judge, make_audit(judge_at, file.spec.seed))
-    info = _info(sets, contender, engine) | grading_info(grader, judge_at)
+    file, reasoner = sets.data.spec, evaluated.reasoner
+    engine = await open_engine(evaluated.engine, reasoner, file=file, model=evaluated.declared, progress=progress)
+    verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
+    grader = Grader(verifier, store, judge, make_audit(resolved_judge, file.spec.seed))
+    info = _info(sets, evaluated, engine) | grading_info(grader, resolved_judge)
     check_run_target(out, info)
     runner = Runner(
         reasoner=reasoner,
@@ -192,7 +192,7 @@ async def score(
     try:
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
-        await runner.generate(sets.rows(), stage(f"run {reasoner.id}", wanted))
+        await runner.generate(sets.rows(), progress(f"run {reasoner.id}", wanted))
         info["engine"] |= engine.facts()  # how many requests were tried again is known now
         info["timing"] = {
             "seconds": round(time.monotonic() - started, 1),
@@ -207,22 +207,24 @@ async def score(
             await judge.close()
 
 
-def make_audit(judge_at: JudgeAt | None, seed: int) -> Audit | None:
+def make_audit(resolved_judge: ResolvedJudge | None, seed: int) -> Audit | None:
     """The audit that a judge's declaration asks for."""
-    return Audit(judge_at.judge.audit, seed) if judge_at is not None and judge_at.judge.audit else None
+    return (
+        Audit(resolved_judge.judge.audit, seed) if resolved_judge is not None and resolved_judge.judge.audit else None
+    )
 
 
-def grading_info(grader: Grader, judge_at: JudgeAt | None) -> dict[str, Any]:
+def grading_info(grader: Grader, resolved_judge: ResolvedJudge | None) -> dict[str, Any]:
     """What `run.json` says of verification: enough to grade the completions again."""
     judge: dict[str, Any] | None = None
-    if judge_at is not None and grader.judge is not None:
+    if resolved_judge is not None and grader.judge is not None:
         judge = {
             "identity": grader.judge.identity,
-            "judge": judge_at.judge.model_dump(),
-            "engine": judge_at.engine.model_dump(),
+            "judge": resolved_judge.judge.model_dump(),
+            "engine": resolved_judge.engine.model_dump(),
         }
-        if isinstance(judge_at.engine, OpenAISpec):
-            judge["engine"]["base_url"] = public_url(judge_at.engine.base_url)
+        if isinstance(resolved_judge.engine, OpenAISpec):
+            judge["engine"]["base_url"] = public_url(resolved_judge.engine.base_url)
     return {"verifier": grader.verifier.version, "judge": judge}
 
 
@@ -261,8 +263,8 @@ def _samples(spec: Spec) -> Mapping[TestName, int]:
     return {test: 1 if one is None else one.samples for test, one in declared.items()}
 
 
-def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
-    manifest, reasoner = sets.data.manifest, contender.reasoner
+def _info(sets: Sets, evaluated: EvaluatedModel, engine: Engine) -> dict[str, Any]:
+    manifest, reasoner = sets.data.manifest, evaluated.reasoner
     delimiters, publish = reasoner.delimiters or THINK, sets.data.spec.spec.publish
     return {
         "offtraj": __version__,
@@ -278,7 +280,7 @@ def _info(sets: Sets, contender: Contender, engine: Engine) -> dict[str, Any]:
         },
         "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
         "think": {"open": delimiters.open, "close": delimiters.close},
-        "engine": {"kind": contender.engine.kind, "identity": engine.identity, **engine.facts()},
+        "engine": {"kind": evaluated.engine.kind, "identity": engine.identity, **engine.facts()},
         "sampling": sets.data.spec.spec.sampling.model_dump(),
         "seed": sets.data.spec.spec.seed,
         "solo": solve_rates(sets.data, reasoner.id, (reasoner.revision, engine.identity)),

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from offtraj._util.progress import Advance, Stage, quiet
+from offtraj._util.progress import OnProgress, Progress, no_progress
 from offtraj.errors import DataError
 from offtraj.evaluate.evaluate import grading_info, judged, make_audit
 from offtraj.evaluate.run_folder import OUTCOMES, RunFolder, check_run_target, write_run
-from offtraj.grading.grader import Asked, Grader
-from offtraj.grading.judge.judge import JudgeAt, open_judge
+from offtraj.grading.grader import Grader, GradingItem
+from offtraj.grading.judge.judge import ResolvedJudge, open_judge
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.model.trajectory import Delimiters, continued_answer
 from offtraj.run.outcome import Outcome, read_outcomes
@@ -51,13 +51,13 @@ class Regraded:
 
 
 @dataclass
-class _Tally:
+class _VerdictChanges:
     total: int = 0
     rows: dict[Change, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
 async def regrade(
-    run: RunFolder, *, out: Path, store: Store, judge_at: JudgeAt | None, stage: Stage = quiet
+    run: RunFolder, *, out: Path, store: Store, resolved_judge: ResolvedJudge | None, progress: Progress = no_progress
 ) -> Regraded:
     """Grade the stored completions of a run, and write the run's folder with the new verdicts.
 
@@ -67,38 +67,38 @@ async def regrade(
         run: The run.
         out: The folder to write; may be the run's own.
         store: Where verdicts and the judge's replies are kept.
-        judge_at: Rules where the rule cannot; the rule decides alone without one.
-        stage: Is told of progress.
+        resolved_judge: Rules where the rule cannot; the rule decides alone without one.
+        progress: Is told of progress.
 
     Raises:
         DataError: for a run of a version that did not keep what grading needs.
         OfftrajError: as the judge, the store and `write_run` do.
     """
     close = _delimiters(run)
-    verifier, judge = RuleVerifier(), open_judge(judge_at, store)
-    grader = Grader(verifier, store, judge, make_audit(judge_at, int(run.info.get("seed", 0))))
+    verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
+    grader = Grader(verifier, store, judge, make_audit(resolved_judge, int(run.info.get("seed", 0))))
     info = {name: value for name, value in run.info.items() if name not in ("exactness", "outcomes", "judge_cost")}
-    info |= grading_info(grader, judge_at)
+    info |= grading_info(grader, resolved_judge)
     check_run_target(out, info)
-    tally = _Tally()
-    advance = stage(f"grade {run.model}", sum(run.info["outcomes"].values()))
+    changes = _VerdictChanges()
+    on_progress = progress(f"grade {run.model}", sum(run.info["outcomes"].values()))
     try:
-        again = _again(run, grader, close, tally, advance)
+        again = _again(run, grader, close, changes, on_progress)
         written = await write_run(out, info, again, judged=lambda: judged(grader))
     finally:
         await verifier.close()
         if judge is not None:
             await judge.close()
-    ordered = sorted(tally.rows, key=lambda change: (-len(tally.rows[change]), change))
+    ordered = sorted(changes.rows, key=lambda change: (-len(changes.rows[change]), change))
     return Regraded(
         run=written,
-        total=tally.total,
-        changes={change: len(tally.rows[change]) for change in ordered},
-        examples={change: tuple(tally.rows[change][:_EXAMPLES]) for change in ordered},
+        total=changes.total,
+        changes={change: len(changes.rows[change]) for change in ordered},
+        examples={change: tuple(changes.rows[change][:_EXAMPLES]) for change in ordered},
     )
 
 
-def judge_of_run(run: RunFolder) -> JudgeAt | None:
+def judge_of_run(run: RunFolder) -> ResolvedJudge | None:
     """The judge by which a run was graded; `None` for the rule alone.
 
     Raises:
@@ -111,41 +111,43 @@ def judge_of_run(run: RunFolder) -> JudgeAt | None:
         # JSON has no tuples and strict models want them: what is read here was written by us.
         engine = TypeAdapter[EngineSpec](EngineSpec).validate_python(said["engine"], strict=False)
         assert isinstance(engine, OpenAISpec | TransformersSpec)
-        return JudgeAt(JudgeSpec.model_validate(said["judge"], strict=False), engine)
+        return ResolvedJudge(JudgeSpec.model_validate(said["judge"], strict=False), engine)
     except (ValidationError, KeyError, TypeError, AssertionError) as error:
         raise DataError(f"{run.path}: its `judge` cannot be read: {error}: give one with --judge") from error
 
 
 async def _again(
-    run: RunFolder, grader: Grader, delimiters: Delimiters, tally: _Tally, advance: Advance
+    run: RunFolder, grader: Grader, delimiters: Delimiters, changes: _VerdictChanges, on_progress: OnProgress
 ) -> AsyncIterator[Outcome]:
     waiting: list[Outcome] = []
     for outcome in read_outcomes(run.path / OUTCOMES):
         waiting.append(outcome)
         if len(waiting) == _AT_ONCE:
-            for graded in await _graded(waiting, grader, delimiters, tally):
+            for graded in await _graded(waiting, grader, delimiters, changes):
                 yield graded
-            advance(len(waiting))
+            on_progress(len(waiting))
             waiting = []
-    for graded in await _graded(waiting, grader, delimiters, tally):
+    for graded in await _graded(waiting, grader, delimiters, changes):
         yield graded
-    advance(len(waiting))
+    on_progress(len(waiting))
 
 
-async def _graded(outcomes: list[Outcome], grader: Grader, delimiters: Delimiters, tally: _Tally) -> list[Outcome]:
+async def _graded(
+    outcomes: list[Outcome], grader: Grader, delimiters: Delimiters, changes: _VerdictChanges
+) -> list[Outcome]:
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
         text = continued_answer(old.completion, delimiters, closed=old.variant == "answer-forcing")
-        asked = Asked(old.answer, old.question, old.tolerance, old.unit)
-        verdict = await grader.grade(asked, text, old.finish_reason)
+        item = GradingItem(old.answer, old.question, old.tolerance, old.unit)
+        verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)
 
     graded = await asyncio.gather(*map(one, outcomes))
-    tally.total += len(graded)
+    changes.total += len(graded)
     for old, new in zip(outcomes, graded, strict=True):
         if (old.verdict, old.decided_by, old.reason) != (new.verdict, new.decided_by, new.reason):
-            tally.rows[Change(_said(old), _said(new))].append(new.row_id)
+            changes.rows[Change(_said(old), _said(new))].append(new.row_id)
     return graded
 
 

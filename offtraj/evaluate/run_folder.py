@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 from offtraj._util.atomic import new_folder
 from offtraj._util.digest import file_sha256
 from offtraj.dataset.folder import open_folder
+from offtraj.dataset.solve_rates import solve_rates
 from offtraj.errors import DataError, OutputError, UsageError
 from offtraj.grading.judge.audit import AuditReport
-from offtraj.grading.judge.judge import Usage
+from offtraj.grading.judge.judge import JudgeUsage
 from offtraj.metrics.scores import Cell, VerdictCount, count_verdicts, stratify, summarise
-from offtraj.metrics.solo import SoloScore, SolveRates, score_alone, solve_rates
-from offtraj.metrics.summary import Tally, tally_of
+from offtraj.metrics.solo import SoloScore, score_solo
+from offtraj.metrics.summary import RunSummary, summarise_run
 from offtraj.run.outcome import Outcome, outcome_schema, outcomes_to_batch, read_outcomes
+from offtraj.run.solo import SolveRates
 
 __all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
 
@@ -35,7 +37,7 @@ class Judged(NamedTuple):
     """What came of a run's judge."""
 
     audit: AuditReport | None
-    usage: Usage | None
+    usage: JudgeUsage | None
 
 
 NOT_JUDGED = Judged(None, None)
@@ -62,9 +64,9 @@ class RunFolder:
         """The scores by benchmark and by solve rate, computed from the outcomes."""
         return stratify(self.outcomes())
 
-    def tally(self) -> Tally:
-        """How its prompts were sent, what ran out of room, and what is unscored; computed from the outcomes."""
-        return tally_of(self.outcomes())
+    def summary(self) -> RunSummary:
+        """How its prompts were sent, what ran out of tokens, and what is unscored; computed from the outcomes."""
+        return summarise_run(self.outcomes())
 
     def outcomes(self) -> Iterator[Outcome]:
         """What every number is computed from; without completions and questions."""
@@ -81,7 +83,7 @@ class RunFolder:
         """
         try:
             rates = self.info["solo"] if "solo" in self.info else self._looked_up()
-            return None if rates is None else score_alone(rates)
+            return None if rates is None else score_solo(rates)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"{self.path / RUN}: its `solo` cannot be read: {error}") from error
 
@@ -153,23 +155,23 @@ async def write_run(
                 if waiting or not any(counts.values()):
                     writer.write_batch(outcomes_to_batch(waiting, schema))
             written = RunFolder(folder, info)
-            solo, tally = written.solo(), written.tally()
+            solo, summary = written.solo(), written.summary()
             audit, usage = judged()
-            unscored = [asdict(one) for one in tally.unscored]
+            unscored = [asdict(one) for one in summary.unscored]
             scores = {
                 "scores": [asdict(cell) for cell in written.cells()],
                 "strata": [asdict(cell) for cell in written.strata()],
                 "solo": None if solo is None else asdict(solo),
                 "verdicts": [asdict(count) for count in written.verdicts()],
-                "exactness": tally.exactness,
-                "max_tokens": tally.max_tokens,
-                "room": asdict(tally.room),
+                "exactness": summary.exactness,
+                "max_tokens": summary.max_tokens,
+                "usage": asdict(summary.usage),
                 "unscored": unscored,
                 "audit": None if audit is None else audit.to_json(),
             }
             _write_json(folder / SCORES, scores)
             cost = {} if usage is None else {"judge_cost": asdict(usage)}
-            found = {"exactness": tally.exactness, "outcomes": counts, "unscored": unscored}
+            found = {"exactness": summary.exactness, "outcomes": counts, "unscored": unscored}
             _write_json(folder / RUN, {**info, **cost, **found})
             if _same(folder, out):
                 raise _Unchanged  # noqa: TRY301 - what was written is thrown away by it

@@ -15,13 +15,13 @@ from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import FinishReason
 from offtraj.store import Store, StoredVerdict
 
-__all__ = ["Asked", "Grader"]
+__all__ = ["Grader", "GradingItem"]
 
 _FAILURES = frozenset({"timeout", "crash", "memory", "recursion"})  # which may not happen again
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class GradingItem:
     """What a response answers, as far as grading needs it."""
 
     gold: str
@@ -57,30 +57,30 @@ class Grader:
         """Changes whenever a verdict may come out differently."""
         return self.verifier.version if self.judge is None else f"{self.verifier.version}+{self.judge.identity}"
 
-    async def grade(self, asked: Asked | str, text: str | None, finish_reason: FinishReason | None) -> Verdict:
+    async def grade(self, item: GradingItem | str, text: str | None, finish_reason: FinishReason | None) -> Verdict:
         """The verdict on what follows the thinking.
 
         Args:
-            asked: What is answered; a mere gold answer where there is nothing more to say.
+            item: What is answered; a mere gold answer where there is nothing more to say.
             text: What follows the thinking; `None` when the thinking never ended.
             finish_reason: Why the response ended; `None` when that is not known.
         """
-        asked = Asked(asked) if isinstance(asked, str) else asked
+        item = GradingItem(item) if isinstance(item, str) else item
         answer = None if text is None else find_answer(text)
         if answer is None or (answer.how == "guess" and finish_reason == "length"):
             # Thinking that never ended was cut off, whether or not the recording says so.
             cut_off = finish_reason == "length" or (finish_reason is None and text is None)
             if cut_off or self.judge is None or text is None or not worth_judging(text):
                 return Verdict("incorrect", "rule", "truncated" if cut_off else "no_answer")
-            return await self._judged(self.judge, asked, text, "no_answer")
-        comparison = await self._compare(asked, answer)
+            return await self._judged(self.judge, item, text, "no_answer")
+        comparison = await self._compare(item, answer)
         if comparison.result == "equal":
-            await self._audited(asked, answer)
+            await self._audited(item, answer)
             return Verdict("correct", "rule", answer.how)
         if self.judge is not None:
             given = text if answer.how == "guess" and text is not None else answer.text
             if worth_judging(given):
-                return await self._judged(self.judge, asked, given, comparison.reason or "different")
+                return await self._judged(self.judge, item, given, comparison.reason or "different")
         if answer.how == "guess":
             return Verdict("incorrect", "rule", "no_answer")
         if comparison.result == "undecided":
@@ -97,34 +97,28 @@ class Grader:
         self._store.put_verdicts([(key, StoredVerdict("verifies", ""))], self.verifier.version)
         return True
 
-    async def _judged(self, judge: Judge, asked: Asked, given: str, why: str) -> Verdict:
-        ruling = await judge.rule(asked.question, _standard(asked), given)
+    async def _judged(self, judge: Judge, item: GradingItem, given: str, why: str) -> Verdict:
+        ruling = await judge.rule(item.question, _standard(item), given)
         if ruling.label is None:
             return Verdict("unscored", None, ruling.reason)
         return Verdict("correct" if ruling.label == "correct" else "incorrect", "judge", f"rule_{why}")
 
-    async def _audited(self, asked: Asked, answer: Answer) -> None:
-        """Have a pass of the rule judged, and a canary beside it, if it is among the chosen ones."""
+    async def _audited(self, item: GradingItem, answer: Answer) -> None:
+        """Have a pass of the rule judged, and a negative control beside it, if it is among the chosen ones."""
         audit, judge = self.audit, self.judge
-        if (
-            audit is None
-            or judge is None
-            or not chosen(audit.share, audit.seed, asked.question, asked.gold, answer.text)
-        ):
+        if audit is None or judge is None or not chosen(audit.share, audit.seed, item.question, item.gold, answer.text):
             return
-        audit.passes[content_id(asked.question, asked.gold, answer.text)] = await self._ruling(
-            judge, asked, answer.text
-        )
-        wrong = known_wrong(asked.gold)
-        if wrong is not None and (await self._compare(asked, Answer(wrong, "boxed"))).result == "different":
-            audit.canaries[content_id(asked.question, asked.gold)] = await self._ruling(judge, asked, wrong)
+        audit.passes[content_id(item.question, item.gold, answer.text)] = await self._ruling(judge, item, answer.text)
+        wrong = known_wrong(item.gold)
+        if wrong is not None and (await self._compare(item, Answer(wrong, "boxed"))).result == "different":
+            audit.controls[content_id(item.question, item.gold)] = await self._ruling(judge, item, wrong)
 
-    async def _ruling(self, judge: Judge, asked: Asked, given: str) -> Ruling:
-        return await judge.rule(asked.question, _standard(asked), given)
+    async def _ruling(self, judge: Judge, item: GradingItem, given: str) -> Ruling:
+        return await judge.rule(item.question, _standard(item), given)
 
-    async def _compare(self, asked: Asked, answer: Answer) -> Comparison:
-        gold, tolerance, unit = asked.gold, asked.tolerance, asked.unit
-        sight = self.verifier.at_sight(gold, answer, tolerance=tolerance, unit=unit)
+    async def _compare(self, item: GradingItem, answer: Answer) -> Comparison:
+        gold, tolerance, unit = item.gold, item.tolerance, item.unit
+        sight = self.verifier.fast_compare(gold, answer, tolerance=tolerance, unit=unit)
         if sight is not None:
             return sight
         key = content_id("comparison/2", self.verifier.version, gold, tolerance, unit, answer.text, answer.how)
@@ -133,18 +127,18 @@ class Grader:
             found = self._store.verdicts([key]).get(key)
             if found is not None and found.outcome in ("equal", "different", "undecided"):
                 return Comparison(found.outcome, found.reason)  # type: ignore[arg-type]
-            task = self._asked[key] = asyncio.create_task(self._ask(key, asked, answer))
+            task = self._asked[key] = asyncio.create_task(self._ask(key, item, answer))
             task.add_done_callback(lambda _: self._asked.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _ask(self, key: str, asked: Asked, answer: Answer) -> Comparison:
-        comparison = await self.verifier.compare(asked.gold, answer, tolerance=asked.tolerance, unit=asked.unit)
+    async def _ask(self, key: str, item: GradingItem, answer: Answer) -> Comparison:
+        comparison = await self.verifier.compare(item.gold, answer, tolerance=item.tolerance, unit=item.unit)
         if comparison.reason not in _FAILURES:  # what failed is tried again next time
             kept = StoredVerdict(comparison.result, comparison.reason)
             self._store.put_verdicts([(key, kept)], self.verifier.version)
         return comparison
 
 
-def _standard(asked: Asked) -> str:
+def _standard(item: GradingItem) -> str:
     """The gold answer as the judge is shown it."""
-    return asked.gold if asked.unit is None else f"{asked.gold} {asked.unit}"
+    return item.gold if item.unit is None else f"{item.gold} {item.unit}"

@@ -27,7 +27,7 @@ class RowTable:
     """The rows of a test, of all models together, by variant and subset, and by position or ratio."""
 
     by: Literal["position", "ratio"]
-    places: Sequence[float]
+    axis_values: Sequence[float]
     parts: Sequence[Part]
 
     @property
@@ -48,13 +48,13 @@ class Part:
     variant: str
     subset: str
     rows: Sequence[int]
-    """At each place."""
+    """At each position or ratio."""
     revealed: int
     """Of them, whose steer gives the answer away."""
 
     @property
     def total(self) -> int:
-        """Rows at all places."""
+        """Rows at all positions or ratios."""
         return sum(self.rows)
 
 
@@ -87,22 +87,27 @@ def count_rows(manifest: Manifest, folder: Path, test: TestName) -> RowTable | N
     revealed: Counter[tuple[str, str]] = Counter()
     for entry in manifest.files:
         if entry.config.partition("--")[0] == test:
-            for variant, subsets, place, reveals in _columns(
+            for variant, subsets, axis_value, reveals in _columns(
                 folder, entry, ("variant", "subsets", by, "reveals_answer")
             ):
                 for subset in cast("Iterable[str]", subsets):
-                    rows[str(variant), subset, round(cast("float", place), 6)] += 1
+                    rows[str(variant), subset, round(cast("float", axis_value), 6)] += 1
                     revealed[str(variant), subset] += bool(reveals)
     if not rows:
         return None
-    places = sorted({place for _, _, place in rows})
+    axis_values = sorted({axis_value for _, _, axis_value in rows})
     groups = dict.fromkeys((variant, subset) for variant, subset, _ in rows)
     ordered = sorted(groups, key=lambda group: (group[0] != "default", *group))
     parts = [
-        Part(variant, subset, [rows[variant, subset, place] for place in places], revealed[variant, subset])
+        Part(
+            variant,
+            subset,
+            [rows[variant, subset, axis_value] for axis_value in axis_values],
+            revealed[variant, subset],
+        )
         for variant, subset in ordered
     ]
-    return RowTable(by, places, parts)
+    return RowTable(by, axis_values, parts)
 
 
 def find_example(manifest: Manifest, folder: Path, test: TestName) -> Example | None:
@@ -118,8 +123,8 @@ def find_example(manifest: Manifest, folder: Path, test: TestName) -> Example | 
             rows = list(islice(read_rows([folder / entry.path for entry in files]), _AMONG))
             whole = [row for row in rows if all(segment.text for segment in row.segments)] or rows
             first = [row for row in whole if row.variant == "default"] or whole
-            places = sorted({_place(row) for row in first})
-            middle = [row for row in first if _place(row) == places[len(places) // 2]]
+            axis_values = sorted({_axis_value(row) for row in first})
+            middle = [row for row in first if _axis_value(row) == axis_values[len(axis_values) // 2]]
             return Example(
                 config, min(middle, key=lambda row: (row.reveals_answer, abs(len(row.prefix) - _READABLE), row.id))
             )
@@ -163,7 +168,7 @@ def summed(counts: Iterable[Count]) -> list[Count]:
     return found
 
 
-def _place(row: SteeredRow) -> float:
+def _axis_value(row: SteeredRow) -> float:
     return row.ratio if row.position is None else row.position
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from offtraj.errors import DataError, OutputError, UsageError
 from offtraj.evaluate.run_folder import RunFolder
 from offtraj.metrics.scores import Cell
-from offtraj.metrics.summary import Tally
+from offtraj.metrics.summary import RunSummary
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry
@@ -42,8 +42,8 @@ def eval_results(run: RunFolder) -> list[EvalResultEntry]:
     if run.info["data"].get("limit") is not None:
         limit = run.info["data"]["limit"]
         raise UsageError(f"{run.path}: is of {limit} rows of each set only, which is no result: run without --limit")
-    tally = run.tally()
-    entries = [_entry(run, cell, tally, str(repo), revision) for cell in _scalars(run)]
+    summary = run.summary()
+    entries = [_entry(run, cell, summary, str(repo), revision) for cell in _scalars(run)]
     if not entries:
         raise UsageError(f"{run.path}: has no score for the variant {_VARIANT!r} on the subset {_SUBSET!r}")
     return entries
@@ -88,12 +88,12 @@ def write_eval_results(target: Path, runs: Sequence[RunFolder]) -> list[Path]:
 
 def _scalars(run: RunFolder) -> Iterator[Cell]:
     for cell in run.cells():
-        whole = cell.guide is None and cell.place is None
+        whole = cell.guide is None and cell.axis_value is None
         if whole and (cell.variant, cell.subset) == (_VARIANT, _SUBSET) and cell.score is not None:
             yield cell
 
 
-def _entry(run: RunFolder, cell: Cell, tally: Tally, repo: str, revision: str | None) -> EvalResultEntry:
+def _entry(run: RunFolder, cell: Cell, summary: RunSummary, repo: str, revision: str | None) -> EvalResultEntry:
     from huggingface_hub import EvalResultEntry, constants
 
     data = run.info["data"]
@@ -106,21 +106,21 @@ def _entry(run: RunFolder, cell: Cell, tally: Tally, repo: str, revision: str | 
         date=run.info.get("timing", {}).get("finished") or datetime.now(UTC).date().isoformat(),
         source_url=f"{constants.ENDPOINT}/datasets/{repo}" + (f"/tree/{revision}" if revision else ""),
         source_name=f"offtraj {run.info['offtraj']}",
-        notes="; ".join(_notes(run.info, cell, tally)),
+        notes="; ".join(_notes(run.info, cell, summary)),
     )
 
 
-def _notes(info: Any, cell: Cell, tally: Tally) -> Iterator[str]:
-    places = "positions" if cell.test == "recoverability" else "ratios"
-    yield f"share of right answers, mean over {places}, {cell.variant} variant, {cell.subset} subset"
+def _notes(info: Any, cell: Cell, summary: RunSummary) -> Iterator[str]:
+    axis_values = "positions" if cell.test == "recoverability" else "ratios"
+    yield f"share of right answers, mean over {axis_values}, {cell.variant} variant, {cell.subset} subset"
     yield f"n = {cell.n} on {cell.questions} questions"
     if cell.interval is not None:
         yield f"95 % interval {cell.interval.low:.4f} to {cell.interval.high:.4f}, clustered by question"
     yield f"{cell.unscored} unscored, {cell.truncated} truncated, {cell.no_answer} without an answer"
-    if cell.room.cut_off:
-        yield f"{cell.room.cut_off} of {cell.room.completions} completions ran out of tokens"
-    if tally.mark:
-        yield tally.sent
+    if cell.usage.cut_off:
+        yield f"{cell.usage.cut_off} of {cell.usage.completions} completions ran out of tokens"
+    if summary.mark:
+        yield summary.sent
     judge = info.get("judge")
     yield f"graded by {info.get('verifier', 'the rule')}" + (f" and {judge['judge']['model']}" if judge else "")
     if info["data"].get("revision") is None:

@@ -9,9 +9,7 @@ from offtraj.dataset.manifest import Manifest
 from offtraj.hub.card_metadata import by_config, split_of
 from offtraj.spec import Spec
 
-__all__ = ["EVAL", "render_registration"]
-
-EVAL = "eval.yaml"
+__all__ = ["render_registration"]
 
 
 def render_registration(spec: Spec, manifest: Manifest) -> str | None:

@@ -18,7 +18,7 @@ __all__ = ["Comparison", "Difference", "LeftOut", "Unit", "compare", "paired_int
 
 Unit = Literal["row", "question"]
 """What two runs have in common: rows (one outcome each for a row and sample), or, where not a single row of a test
-is, questions (one share each for a question and place)."""
+is, questions (one share each for a question and position or ratio)."""
 
 _PERMUTATIONS = 9999
 
@@ -60,7 +60,7 @@ class Difference:
     (section 4.1; it says no more of it). It takes them for independent, and knows neither pairs nor questions."""
 
     @property
-    def place(self) -> float | None:
+    def axis_value(self) -> float | None:
         """Its position, or its ratio in guidability; none over all of them."""
         return self.ratio if self.position is None else self.position
 
@@ -228,16 +228,16 @@ def _rows(groups: dict[_Key, list[_Point]]) -> dict[TestName, set[str]]:
 
 
 def _differences(key: _Key, by: Unit, first: Sequence[_Point], second: Sequence[_Point]) -> Iterator[Difference]:
-    places = sorted({point.at for point in first} & {point.at for point in second})
-    for place in [None, *places]:
-        inside = [[point for point in run if place is None or point.at == place] for run in (first, second)]
-        found = _difference(key, by, place, *inside)
+    axis_values = sorted({point.at for point in first} & {point.at for point in second})
+    for axis_value in [None, *axis_values]:
+        inside = [[point for point in run if axis_value is None or point.at == axis_value] for run in (first, second)]
+        found = _difference(key, by, axis_value, *inside)
         if found is not None:
             yield found
 
 
 def _difference(
-    key: _Key, by: Unit, place: float | None, first: Sequence[_Point], second: Sequence[_Point]
+    key: _Key, by: Unit, axis_value: float | None, first: Sequence[_Point], second: Sequence[_Point]
 ) -> Difference | None:
     test, variant, subset, guide = key
     one, two = _units(first, by), _units(second, by)
@@ -261,8 +261,8 @@ def _difference(
         variant=variant,
         subset=subset,
         guide=guide,
-        position=place if test == "recoverability" else None,
-        ratio=place if test == "guidability" else None,
+        position=axis_value if test == "recoverability" else None,
+        ratio=axis_value if test == "guidability" else None,
         by=by,
         common=len(scored),
         questions=len(questions),

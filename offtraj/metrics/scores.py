@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offtraj.grading.verdict import VerdictName
-from offtraj.metrics.usage import Room, Use, room_of
+from offtraj.metrics.usage import OutcomeTokens, TokenUsage, token_usage
 from offtraj.run.outcome import Outcome
+from offtraj.run.solo import rate_order
 from offtraj.spec import TestName
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "clustered_interval",
     "count_verdicts",
     "percent",
-    "rate_order",
     "stratify",
     "summarise",
 ]
@@ -74,12 +74,12 @@ class Cell:
     """Outcomes whose steer gives the gold answer away."""
     by_rule: int
     judged: int
-    room: Room
+    usage: TokenUsage
     """Of all its outcomes, unscored ones included."""
     benchmark: str | None = None
     """None over all benchmarks."""
     solve_rate: str | None = None
-    """How often the model that the rows were made for solves their questions alone, such as `7/8`; none over all."""
+    """How often the model that the rows were made for solves their questions solo, such as `7/8`; none over all."""
     net_n: int = 0
     """As `n`, without the revealed ones."""
     net_score: float | None = None
@@ -88,7 +88,7 @@ class Cell:
     net_interval: Interval | None = None
 
     @property
-    def place(self) -> float | None:
+    def axis_value(self) -> float | None:
         """Its position, or its ratio in guidability; none over all of them."""
         return self.ratio if self.position is None else self.position
 
@@ -205,12 +205,6 @@ def percent(share: float | None, interval: Interval | None = None) -> str:
     return f"{100 * share:.1f}" + ("" if interval is None else f" ({interval})")
 
 
-def rate_order(rate: str) -> tuple[float, int]:
-    """Sorts solve rates such as `7/8`, the lowest first."""
-    solved, _, sampled = rate.partition("/")
-    return int(solved) / max(1, int(sampled)), int(sampled)
-
-
 _DECIDERS = ("rule", "judge", "execution", None)
 _TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
 
@@ -226,7 +220,7 @@ class _Point:
     reason: str
     decided_by: str | None
     revealed: bool
-    use: Use
+    use: OutcomeTokens
 
     @classmethod
     def of(cls, outcome: Outcome) -> _Point:
@@ -238,12 +232,12 @@ class _Point:
             intern(outcome.reason),
             outcome.decided_by and intern(outcome.decided_by),
             outcome.reveals_answer,
-            Use.of(outcome),
+            OutcomeTokens.of(outcome),
         )
 
 
 class _Group(NamedTuple):
-    """What the outcomes of a cell have in common, but for their place."""
+    """What the outcomes of a cell have in common, but for their position or ratio."""
 
     test: TestName
     variant: str
@@ -260,9 +254,9 @@ class _Group(NamedTuple):
 
 
 def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:
-    places = sorted({point.at for point in points})
-    for place in [None, *places]:
-        inside = [point for point in points if place is None or point.at == place]
+    axis_values = sorted({point.at for point in points})
+    for axis_value in [None, *axis_values]:
+        inside = [point for point in points if axis_value is None or point.at == axis_value]
         scored = [point for point in inside if point.verdict != "unscored"]
         net = [point for point in scored if not point.revealed]
         score, interval = _score(scored)
@@ -274,8 +268,8 @@ def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:
             variant=group.variant,
             subset=group.subset,
             guide=group.guide,
-            position=place if group.test == "recoverability" else None,
-            ratio=place if group.test == "guidability" else None,
+            position=axis_value if group.test == "recoverability" else None,
+            ratio=axis_value if group.test == "guidability" else None,
             n=len(scored),
             questions=len({point.question for point in scored}),
             score=score,
@@ -291,7 +285,7 @@ def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:
             net_n=len(net),
             net_score=net_score,
             net_interval=net_interval,
-            room=room_of([point.use for point in inside]),
+            usage=token_usage([point.use for point in inside]),
         )
 
 
@@ -299,11 +293,11 @@ def _score(points: Sequence[_Point]) -> tuple[float | None, Interval | None]:
     if not points:
         return None, None
     questions = {name: at for at, name in enumerate(sorted({point.question for point in points}))}
-    places = {place: at for at, place in enumerate(sorted({point.at for point in points}))}
-    correct = np.zeros((len(questions), len(places)), dtype=np.int64)
+    axis_values = {axis_value: at for at, axis_value in enumerate(sorted({point.at for point in points}))}
+    correct = np.zeros((len(questions), len(axis_values)), dtype=np.int64)
     total = np.zeros_like(correct)
     for point in points:
-        at = questions[point.question], places[point.at]
+        at = questions[point.question], axis_values[point.at]
         total[at] += 1
         correct[at] += point.verdict == "correct"
     return float(np.mean(correct.sum(axis=0) / total.sum(axis=0))), clustered_interval(correct, total)

@@ -1,22 +1,16 @@
-"""How a model does alone: average Pass@1, with what a data set says of it. Sampling it is `solo`'s."""
+"""Average Pass@1 of a model with nothing injected, with its interval. Sampling is left to `offtraj.run.solo`."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from offtraj.dataset.folder import DataFolder
-from offtraj.errors import DataError
-from offtraj.metrics.scores import Interval, clustered_interval, percent, rate_order
+from offtraj.metrics.scores import Interval, clustered_interval, percent
+from offtraj.run.solo import SolveRates, rate_order
 
-__all__ = ["SoloScore", "SolveRates", "score_alone", "solve_rates"]
-
-SolveRates = Mapping[str, Mapping[str, int]]
-"""For each benchmark how many questions are solved how often, such as `{"math500": {"7/8": 12}}`."""
+__all__ = ["SoloScore", "score_solo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,7 @@ class SoloScore:
         return percent(self.score, self.interval)
 
 
-def score_alone(rates: SolveRates) -> SoloScore | None:
+def score_solo(rates: SolveRates) -> SoloScore | None:
     """Average Pass@1 with its interval; `None` without any question."""
     # In a fixed order: intervals depend on it in the last digit.
     names = sorted(name for name, counts in rates.items() if any(counts.values()))
@@ -61,35 +55,3 @@ def score_alone(rates: SolveRates) -> SoloScore | None:
         samples=int(total.sum()),
         benchmarks=dict(zip(names, map(float, shares), strict=True)),
     )
-
-
-def solve_rates(data: DataFolder, model: str, revisions: Iterable[str | None]) -> SolveRates | None:
-    """How often a model solves a data set's questions alone; `None` where the set does not say.
-
-    Args:
-        data: The data set.
-        model: The model's id.
-        revisions: What may identify it there; another revision of a model is another model.
-
-    Raises:
-        DataError: when its questions cannot be read.
-        HubError: when they cannot be fetched.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    entry = data.manifest.models.get(model)
-    if entry is None or entry.revision not in set(revisions):
-        return None
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for path in data.files("questions"):
-        try:
-            with pq.ParquetFile(path) as file:
-                rows: list[dict[str, Any]] = file.read(columns=["benchmark", "solve_rates"]).to_pylist()
-            for row in rows:
-                for rate in row["solve_rates"]:
-                    if rate["model"] == model and rate["sampled"]:
-                        found[row["benchmark"]][f"{rate['solved']}/{rate['sampled']}"] += 1
-        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: no questions that this version reads: {error}") from error
-    return {name: dict(sorted(counts.items(), key=lambda item: rate_order(item[0]))) for name, counts in found.items()}

@@ -1,4 +1,4 @@
-"""What a whole run's outcomes are beside their scores: how prompts were sent, what ran out of room, what is missing.
+"""What a whole run's outcomes are beside their scores: how prompts were sent, what ran out of tokens, what is missing.
 
 Words for it, too, so that terminal, page and tables say the same.
 """
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from offtraj.engines.recorded import NOT_RECORDED
-from offtraj.metrics.usage import Room, Use, room_of
-from offtraj.model.completion import Exactness
+from offtraj.metrics.usage import OutcomeTokens, TokenUsage, token_usage
+from offtraj.model.completion import PromptMode
 from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome
 
-__all__ = ["Tally", "Unscored", "tally_of"]
+__all__ = ["RunSummary", "Unscored", "summarise_run"]
 
 _EXAMPLES = 3
 _ID = 12  # characters of a row's id that are shown
@@ -24,13 +24,13 @@ _SHOWN = 4
 _OTHERS = "other reasons"
 _FOR_GOOD = (UNFIT, f"{NOT_SAMPLED}: {NOT_RECORDED}")
 
-_SENT: dict[Exactness, str] = {
+_SENT: dict[PromptMode, str] = {
     "ids": "as token ids",
     "text": "as text",
     "chat": "as a prefilled chat turn",
     "recorded": "recorded",
 }
-_MEANS: dict[Exactness, str] = {
+_MEANS: dict[PromptMode, str] = {
     "text": "the server made tokens of it itself, and may have put others in front or cut them elsewhere",
     "chat": "the server's chat template put it together, and may have changed the thinking",
     "recorded": "how the model was asked is not known",
@@ -48,15 +48,15 @@ class Unscored:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class RunSummary:
     """All outcomes of a run."""
 
     outcomes: int
-    exactness: Mapping[Exactness, int]
+    exactness: Mapping[PromptMode, int]
     """How many prompts were sent how, the most frequent first."""
     max_tokens: tuple[int, ...]
     """The limit on prompt and completion together; several only where a folder mixes them."""
-    room: Room
+    usage: TokenUsage
     unscored: tuple[Unscored, ...]
     """The most frequent reason first."""
 
@@ -104,31 +104,31 @@ class Tally:
     def notes(self) -> list[str]:
         """All of it, a line each."""
         limit = " or ".join(f"{limit:,}" for limit in self.max_tokens)
-        room = f"room: {self.room}" + (f"; the limit is {limit} tokens, prompt included" if limit else "")
-        return [line for line in (self.sent, room, self.missing) if line]
+        usage = f"usage: {self.usage}" + (f"; the limit is {limit} tokens, prompt included" if limit else "")
+        return [line for line in (self.sent, usage, self.missing) if line]
 
 
-def tally_of(outcomes: Iterable[Outcome]) -> Tally:
+def summarise_run(outcomes: Iterable[Outcome]) -> RunSummary:
     """Count a run's outcomes; memory grows by a few words an outcome."""
-    exactness: Counter[Exactness] = Counter()
+    exactness: Counter[PromptMode] = Counter()
     limits: set[int] = set()
-    uses: list[Use] = []
+    uses: list[OutcomeTokens] = []
     unscored: dict[str, tuple[int, tuple[str, ...]]] = {}
     for outcome in outcomes:
         exactness[outcome.exactness] += 1
         if outcome.max_tokens is not None:
             limits.add(outcome.max_tokens)
-        uses.append(Use.of(outcome))
+        uses.append(OutcomeTokens.of(outcome))
         if outcome.verdict == "unscored":
             reason = outcome.reason[:_REASON]
             reason = reason if reason in unscored or len(unscored) < _REASONS else _OTHERS
             n, rows = unscored.get(reason, (0, ()))
             unscored[reason] = n + 1, (*rows, outcome.row_id) if len(rows) < _EXAMPLES else rows
-    return Tally(
+    return RunSummary(
         outcomes=len(uses),
         exactness=dict(sorted(exactness.items(), key=lambda item: (-item[1], item[0]))),
         max_tokens=tuple(sorted(limits)),
-        room=room_of(uses),
+        usage=token_usage(uses),
         unscored=tuple(
             Unscored(reason, n, rows)
             for reason, (n, rows) in sorted(unscored.items(), key=lambda item: (-item[1][0], item[0]))

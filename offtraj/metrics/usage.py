@@ -1,4 +1,4 @@
-"""How much room completions had, and took: tokens, the limit on them, and the prefix's share of it. Pure functions."""
+"""How many tokens completions had, and took: tokens, the limit on them, and the prefix's share of it. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from offtraj.model.completion import FinishReason
 from offtraj.run.outcome import Outcome
 
-__all__ = ["Room", "Use", "room_of"]
+__all__ = ["OutcomeTokens", "TokenUsage", "token_usage"]
 
 
 _ENDS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}  # each text is held once
 
 
-class Use(NamedTuple):
-    """What one outcome took of its room: a few words, however much was written."""
+class OutcomeTokens(NamedTuple):
+    """What one outcome took of its tokens: a few words, however much was written."""
 
     sampled: bool
     finish_reason: FinishReason | None
@@ -29,7 +29,7 @@ class Use(NamedTuple):
     """Whether it ran out of tokens before the limit."""
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Use:
+    def of(cls, outcome: Outcome) -> OutcomeTokens:
         """Of one outcome; its texts are not looked at."""
         return cls(
             outcome.is_sampled,
@@ -41,8 +41,8 @@ class Use(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """The room of a group of outcomes, whatever their verdicts. Shares of the limit, not percent."""
+class TokenUsage:
+    """The tokens of a group of outcomes, whatever their verdicts. Shares of the limit, not percent."""
 
     completions: int
     """Outcomes that have one."""
@@ -76,13 +76,13 @@ class Room:
         return "; ".join(parts) or "not known"
 
 
-def room_of(uses: Sequence[Use]) -> Room:
+def token_usage(uses: Sequence[OutcomeTokens]) -> TokenUsage:
     """Add up what outcomes took."""
     sampled = [use for use in uses if use.sampled]
     tokens = [use.tokens for use in sampled if use.tokens is not None]
     shares = [use.prefix_share for use in uses if use.prefix_share is not None]
     ends = [use.finish_reason for use in sampled if use.finish_reason is not None]
-    return Room(
+    return TokenUsage(
         completions=len(sampled),
         cut_off=ends.count("length") if ends else None,
         cut_early=sum(use.early for use in sampled),

@@ -11,20 +11,20 @@ from offtraj.model.prompt import Prompt
 
 __all__ = [
     "Completion",
-    "Exactness",
     "Failure",
     "FinishReason",
     "Message",
+    "PromptMode",
     "Reply",
     "Request",
     "SamplingParams",
-    "neighbours",
+    "contiguous_runs",
 ]
 
 FinishReason = Literal["stop", "length"]
 """`stop`: the model ended; `length`: it ran out of tokens."""
 
-Exactness = Literal["ids", "text", "chat", "recorded"]
+PromptMode = Literal["ids", "text", "chat", "recorded"]
 """How a prompt reached the model: as token ids, as text, as a prefilled chat turn; or long ago."""
 
 
@@ -60,7 +60,7 @@ class Request:
         return (rank(self.params.seed, "samples", self.key) + self.samples[0]) % 2**31
 
 
-def neighbours(numbers: Sequence[int], most: int | None = None) -> Iterator[tuple[int, ...]]:
+def contiguous_runs(numbers: Sequence[int], most: int | None = None) -> Iterator[tuple[int, ...]]:
     """Split ascending sample numbers into runs without a gap, of at most `most`: what one request can ask for."""
     start = 0
     for index in range(1, len(numbers) + 1):

@@ -20,14 +20,14 @@ from offtraj.spec import DelimiterSpec, ModelSpec, RecordedSpec, SpecFile
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Reasoner", "folder_revision", "load_reasoner", "reasoner_at", "stated_delimiters"]
+__all__ = ["Model", "folder_revision", "load_model", "model_at", "stated_delimiters"]
 
 _WORDS = "words"
 _FOLDER = "sha256:"
 
 
 @dataclass(frozen=True)
-class Reasoner:
+class Model:
     """A model, as far as it is known without its weights."""
 
     id: str
@@ -54,9 +54,9 @@ class Reasoner:
         return (self.revision or "").startswith(_FOLDER)
 
 
-def load_reasoner(
+def load_model(
     file: SpecFile, model: ModelSpec, *, delimiters: Delimiters | None = None, sampled: bool = False
-) -> Reasoner:
+) -> Model:
     """Make a model or guide of a spec ready.
 
     Args:
@@ -78,10 +78,10 @@ def load_reasoner(
     delimiters = delimiters or stated_delimiters(model)
     if isinstance(file.spec.engines[model.engine], RecordedSpec) and not sampled:
         tokens = _tokens(tokenizer or path or _WORDS, model.revision if tokenizer is None else None)
-        return Reasoner(model.id, None, model.revision, tokens, None, delimiters)
+        return Model(model.id, None, model.revision, tokens, None, delimiters)
     assert path is not None  # checked with the spec: what is sampled has weights
     tokenizer = None if tokenizer == _WORDS else tokenizer
-    return reasoner_at(path, model_id=model.id, revision=model.revision, delimiters=delimiters, tokenizer=tokenizer)
+    return model_at(path, model_id=model.id, revision=model.revision, delimiters=delimiters, tokenizer=tokenizer)
 
 
 def folder_revision(file: SpecFile, model: ModelSpec) -> str | None:
@@ -93,14 +93,14 @@ def folder_revision(file: SpecFile, model: ModelSpec) -> str | None:
     return _pin(path, None) if Path(path).is_dir() else None
 
 
-def reasoner_at(
+def model_at(
     path: str,
     *,
     model_id: str | None = None,
     revision: str | None = None,
     delimiters: Delimiters | None = None,
     tokenizer: str | None = None,
-) -> Reasoner:
+) -> Model:
     """Make the model at a folder or Hub id ready, whether a spec knows it or not.
 
     Args:
@@ -111,7 +111,7 @@ def reasoner_at(
         tokenizer: Another folder or Hub id whose tokenizer and template it has.
 
     Raises:
-        EngineError: as `load_reasoner` does.
+        EngineError: as `load_model` does.
     """
     pinned = _pin(path, revision)
     format_ = ChatFormat(
@@ -119,7 +119,7 @@ def reasoner_at(
         delimiters,
         name=_name(tokenizer or path, pinned),
     )
-    return Reasoner(
+    return Model(
         id=model_id or Path(path).name,
         path=path,
         revision=pinned,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from offtraj.metrics.comparison import Difference
-from offtraj.metrics.scores import Cell, Interval, percent, rate_order
+from offtraj.metrics.scores import Cell, Interval, percent
 from offtraj.report.scored_run import Compared, ScoredRun
+from offtraj.run.solo import rate_order
 from offtraj.spec import TestName
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def guidability_table(runs: Sequence[ScoredRun]) -> Table | None:
     """Guidability raw, net of revealed answers, and with answers forced; `None` where it was not run.
 
     Raw and net differ by rows whose steer gives the gold answer away; forced answers say how much of a score the
-    steer's words alone are good for (paper, section 3.2 and Table 17).
+    steer's words solo are good for (paper, section 3.2 and Table 17).
     """
     lines = [
         (run, cell, run.whole(test="guidability", subset=subset, variant="answer-forcing"))
@@ -52,12 +53,12 @@ def guidability_table(runs: Sequence[ScoredRun]) -> Table | None:
 def strata_tables(runs: Sequence[ScoredRun]) -> list[Table]:
     """The default variant by benchmark and by solve rate, a table a test; whatever has one stratum only says nothing."""
     tables = []
-    for test, place in (("recoverability", "positions"), ("guidability", "ratios")):
+    for test, axis_value in (("recoverability", "positions"), ("guidability", "ratios")):
         cells = {
             (run.name, cell.subset, stratum): cell
             for run in runs
             for cell in run.strata
-            if (cell.test, cell.variant, cell.place) == (test, "default", None)
+            if (cell.test, cell.variant, cell.axis_value) == (test, "default", None)
             and (stratum := cell.benchmark or cell.solve_rate) is not None
         }
         found = list(cells.values())
@@ -67,8 +68,8 @@ def strata_tables(runs: Sequence[ScoredRun]) -> list[Table]:
         if not columns:
             continue
         table = _table(
-            f"{test.capitalize()} by {'benchmark and ' if len(benchmarks) > 1 else ''}solve rate alone, average over "
-            f"{place}, default variant, in percent, and of how many outcomes"
+            f"{test.capitalize()} by {'benchmark and ' if len(benchmarks) > 1 else ''}solve rate solo, average over "
+            f"{axis_value}, default variant, in percent, and of how many outcomes"
         )
         for header in ("model", "subset"):
             table.add_column(header)
@@ -114,26 +115,26 @@ def _comparison(compared: Compared, test: TestName, differences: Sequence[Differ
     table = _table(title, caption=note, caption_justify="left")
     for header in ("variant", "subset", *(["guide"] if test == "guidability" else [])):
         table.add_column(header)
-    places = sorted({place for one in differences if (place := one.place) is not None})
+    axis_values = sorted({axis_value for one in differences if (axis_value := one.axis_value) is not None})
     counts = [name for name in _COUNTS if name != "unscored" or any(one.unscored for one in differences)]
     names = {
         "common": f"common {'rows' if unit == 'row' else 'units'}",
         "only_first": f"only {compared.baseline}",
         "only_second": f"only {compared.name}",
     }
-    headers = (*(f"{place:.0%}" for place in places), "average (95 %)", "p", "t-test")
+    headers = (*(f"{axis_value:.0%}" for axis_value in axis_values), "average (95 %)", "p", "t-test")
     for header in (*headers, *(names.get(name, name) for name in counts)):
         table.add_column(header, justify="right")
     rows: dict[tuple[str, str, str | None], dict[float | None, Difference]] = {}
     for one in differences:
-        rows.setdefault((one.variant, one.subset, one.guide), {})[one.place] = one
+        rows.setdefault((one.variant, one.subset, one.guide), {})[one.axis_value] = one
     for (variant, subset, guide), row in rows.items():
         whole = row[None]
         table.add_row(
             variant,
             subset,
             *([guide or "all"] if test == "guidability" else []),
-            *(points(row[place].difference) if place in row else "–" for place in places),
+            *(points(row[axis_value].difference) if axis_value in row else "–" for axis_value in axis_values),
             points(whole.difference, whole.interval),
             _p(whole.p),
             _p(whole.t_test_p),

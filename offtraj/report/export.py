@@ -30,10 +30,10 @@ def scores_json(runs: Sequence[ScoredRun]) -> str:
             "run": str(one.run.path),
             "model": one.run.model,
             "data": one.run.info.get("data"),
-            "exactness": one.tally.exactness,
-            "max_tokens": one.tally.max_tokens,
-            "room": asdict(one.tally.room),
-            "unscored": [asdict(unscored) for unscored in one.tally.unscored],
+            "exactness": one.summary.exactness,
+            "max_tokens": one.summary.max_tokens,
+            "usage": asdict(one.summary.usage),
+            "unscored": [asdict(unscored) for unscored in one.summary.unscored],
             "solo": None if one.solo is None else asdict(one.solo),
             "scores": [asdict(cell) for cell in one.cells],
             "strata": [asdict(cell) for cell in one.strata],
@@ -44,7 +44,7 @@ def scores_json(runs: Sequence[ScoredRun]) -> str:
 
 
 def scores_csv(runs: Sequence[ScoredRun]) -> str:
-    """Tidy: a line for each cell; a line of the test `solo` for what a model does alone.
+    """Tidy: a line for each cell; a line of the test `solo` for what a model does solo.
 
     An empty value means over all of them, or none.
     """
@@ -77,8 +77,8 @@ def comparison_csv(compared: Sequence[Compared]) -> str:
 
 def scores_latex(runs: Sequence[ScoredRun]) -> str:
     """The paper's Table 1 for what was run, then positions and ratios, as `booktabs` tables; in percent."""
-    places = (_latex_places(runs, "recoverability", "position"), _latex_places(runs, "guidability", "ratio"))
-    tables = [_latex_overview(runs), *(table for table in places if table is not None)]
+    axis_values = (_latex_axis(runs, "recoverability", "position"), _latex_axis(runs, "guidability", "ratio"))
+    tables = [_latex_overview(runs), *(table for table in axis_values if table is not None)]
     return "% \\usepackage{booktabs}\n" + "\n".join(tables)
 
 
@@ -112,7 +112,7 @@ def _lines(one: ScoredRun) -> Iterable[Mapping[str, _Value]]:
             "score_share": one.solo.score,
             **_bounds("", one.solo.interval),
         }
-    sent = " ".join(f"{mode}:{n}" for mode, n in one.tally.exactness.items())
+    sent = " ".join(f"{mode}:{n}" for mode, n in one.summary.exactness.items())
     for cell in (*one.cells, *one.strata):
         yield {**begin, **_cell(cell), "run_exactness": sent}
 
@@ -140,13 +140,13 @@ def _cell(cell: Cell) -> dict[str, _Value]:
         "revealed_outcomes": cell.revealed,
         "by_rule_outcomes": cell.by_rule,
         "judged_outcomes": cell.judged,
-        "completions": cell.room.completions,
-        "cut_off_completions": cell.room.cut_off,
-        "cut_early_completions": cell.room.cut_early,
-        "mean_tokens": cell.room.mean_tokens,
-        "median_tokens": cell.room.median_tokens,
-        "mean_prefix_share": cell.room.mean_prefix_share,
-        "max_prefix_share": cell.room.max_prefix_share,
+        "completions": cell.usage.completions,
+        "cut_off_completions": cell.usage.cut_off,
+        "cut_early_completions": cell.usage.cut_early,
+        "mean_tokens": cell.usage.mean_tokens,
+        "median_tokens": cell.usage.median_tokens,
+        "mean_prefix_share": cell.usage.mean_prefix_share,
+        "max_prefix_share": cell.usage.max_prefix_share,
     }
 
 
@@ -207,39 +207,39 @@ def _latex_overview(runs: Sequence[ScoredRun]) -> str:
     for run in runs:
         cells = [run.whole(test=test, subset=subset) for test, subset in columns]
         scores = [(None, None) if cell is None else (cell.score, cell.interval) for cell in cells]
-        alone = (None, None) if run.solo is None else (run.solo.score, run.solo.interval)
-        body.append([run.marked, *(percent(*score) for score in (alone, *scores))])
+        solo = (None, None) if run.solo is None else (run.solo.score, run.solo.interval)
+        body.append([run.marked, *(percent(*score) for score in (solo, *scores))])
     caption = " ".join(
         [
             "Average over positions or ratios, in percent, with 95 % intervals clustered by question.",
-            *(f"{run.name}: {run.tally.sent}." for run in runs if run.tally.mark),
+            *(f"{run.name}: {run.summary.sent}." for run in runs if run.summary.mark),
         ]
     )
     return _latex(caption, "lrrrrr", head, body)
 
 
-def _latex_places(runs: Sequence[ScoredRun], test: TestName, by: str) -> str | None:
+def _latex_axis(runs: Sequence[ScoredRun], test: TestName, by: str) -> str | None:
     rows: dict[tuple[str, str, str], dict[float | None, Cell]] = {}
     for number, run in enumerate(runs):
         for cell in run.cells:
             if cell.test == test and cell.guide is None:
-                rows.setdefault((str(number), cell.variant, cell.subset), {})[cell.place] = cell
-    places = sorted({place for row in rows.values() for place in row if place is not None})
+                rows.setdefault((str(number), cell.variant, cell.subset), {})[cell.axis_value] = cell
+    axis_values = sorted({axis_value for row in rows.values() for axis_value in row if axis_value is not None})
     if not rows:
         return None
-    headers = ["Model", "Variant", "Subset", *(f"{place:.0%}" for place in places), "Average"]
+    headers = ["Model", "Variant", "Subset", *(f"{axis_value:.0%}" for axis_value in axis_values), "Average"]
     body = [
         [
             runs[int(number)].marked,
             variant,
             subset,
-            *(percent(row[place].score) if place in row else "–" for place in places),
+            *(percent(row[axis_value].score) if axis_value in row else "–" for axis_value in axis_values),
             percent(row[None].score, row[None].interval),
         ]
         for (number, variant, subset), row in rows.items()
     ]
     caption = f"{test.capitalize()} by {by}, in percent; the average with its 95 % interval clustered by question."
-    return _latex(caption, "lll" + "r" * (len(places) + 1), [_latex_row(headers)], body)
+    return _latex(caption, "lll" + "r" * (len(axis_values) + 1), [_latex_row(headers)], body)
 
 
 def _latex(caption: str, columns: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = [
-    "Beside",
     "Measure",
     "PaperCell",
+    "PaperComparison",
     "ReferencePoint",
-    "beside",
-    "beside_run",
-    "beside_table",
+    "compare_run_with_paper",
+    "compare_with_paper",
     "paper_cells",
+    "paper_table",
     "reference_points",
 ]
 
 Domain = Literal["math", "code"]
 Measure = Literal["score", "reveals", "net", "change", "solo"]
 """`score`: share of correct ones. `reveals`: share of steers that give the answer away (Table 2's and 14's "Ans.?").
-`net`: the first less the second (Table 2). `change`: since the default variant (Table 7). `solo`: Pass@1 alone."""
+`net`: the first less the second (Table 2). `change`: since the default variant (Table 7). `solo`: Pass@1 solo."""
 
 _PLACES: dict[TestName, frozenset[float]] = {
     "recoverability": frozenset({0, 0.2, 0.4, 0.6, 0.8}),
     "guidability": frozenset({0.2, 0.4, 0.6, 0.8}),
 }
-"""Over which positions or ratios an average is that is printed alone (paper, section 3.1)."""
+"""Over which positions or ratios an average is that is printed solo (paper, section 3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class PaperCell:
     """None over all guides."""
     distractor: float | None
     """Length of the distractor, as a share of its trajectory's tokens; in recoverability only."""
-    place: float | None
+    axis_value: float | None
     """Position, or ratio in guidability; none over all of them."""
     benchmark: str | None
     """For `solo`: a benchmark, or `average`, the mean over benchmarks."""
@@ -111,7 +111,7 @@ class ReferencePoint(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class PaperComparison:
     """A score of ours beside the paper's. Shares."""
 
     tables: tuple[int, ...]
@@ -151,7 +151,7 @@ def paper_cells() -> tuple[PaperCell, ...]:
 
 
 def reference_points(domain: Domain = "math", subset: Subset = "shared") -> list[ReferencePoint]:
-    """Table 1: how models do alone and on trajectories that somebody else has touched."""
+    """Table 1: how models do solo and on trajectories that somebody else has touched."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for cell in paper_cells():
         if cell.table == 1 and cell.domain == domain and cell.subset in (None, subset):
@@ -162,13 +162,13 @@ def reference_points(domain: Domain = "math", subset: Subset = "shared") -> list
     ]
 
 
-def beside(
+def compare_with_paper(
     cells: Iterable[Cell], model: str, *, domain: Domain = "math", distractor: float | None = 0.2
-) -> list[Beside]:
+) -> list[PaperComparison]:
     """Every cell that both have, in the order of ours.
 
     An average is compared where both are over the same positions or ratios. Table 12 does not name its subset, and is
-    held against `individual`. Not compared is what scores have no cell for: solving alone (Tables 4 and 5), and solve
+    held against `individual`. Not compared is what scores have no cell for: solving solo (Tables 4 and 5), and solve
     rates apart (Table 9).
 
     Args:
@@ -183,24 +183,26 @@ def beside(
     """
     _check_model(model, domain)
     papers: dict[_Key, list[PaperCell]] = defaultdict(list)
-    places: dict[_Key, set[float]] = defaultdict(set)
+    axis_values: dict[_Key, set[float]] = defaultdict(set)
     for cell in paper_cells():
         if (cell.model, cell.domain) == (model, domain) and cell.test is not None and cell.solve_rate is None:
             papers[_key(cell)].append(cell)
-            if cell.place is not None:
-                places[_key(cell)._replace(place=None)].add(cell.place)
+            if cell.axis_value is not None:
+                axis_values[_key(cell)._replace(axis_value=None)].add(cell.axis_value)
     of_test = {"recoverability": None if distractor is None else round(distractor, 6), "guidability": None}
     ours: dict[_Key, list[Cell]] = defaultdict(list)
     cells = list(cells)
     for one in cells:
-        if one.place is not None:
-            ours[_our_key(one, "score", of_test[one.test])._replace(place=None)].append(one)
+        if one.axis_value is not None:
+            ours[_our_key(one, "score", of_test[one.test])._replace(axis_value=None)].append(one)
     found = []
     for one in cells:
         for measure in _COMPARED:
             key = _our_key(one, measure, of_test[one.test])
-            parts = [one] if one.place is not None else ours[key._replace(measure="score")]
-            if one.place is None and {part.place for part in parts} != (places[key] or _PLACES[one.test]):
+            parts = [one] if one.axis_value is not None else ours[key._replace(measure="score")]
+            if one.axis_value is None and {part.axis_value for part in parts} != (
+                axis_values[key] or _PLACES[one.test]
+            ):
                 continue
             number = one.score if measure == "score" else _revealed(parts)
             if number is None:
@@ -208,11 +210,11 @@ def beside(
             printed: dict[float, list[PaperCell]] = defaultdict(list)
             for paper in papers[key]:
                 printed[paper.percent].append(paper)
-            found += [Beside(tuple(p.table for p in same), same[0], one, number) for same in printed.values()]
+            found += [PaperComparison(tuple(p.table for p in same), same[0], one, number) for same in printed.values()]
     return found
 
 
-def beside_run(run: RunFolder, cells: Sequence[Cell]) -> list[Beside]:
+def compare_run_with_paper(run: RunFolder, cells: Sequence[Cell]) -> list[PaperComparison]:
     """A run beside the paper: `beside`, with what the run itself says of its rows.
 
     Args:
@@ -236,10 +238,10 @@ def beside_run(run: RunFolder, cells: Sequence[Cell]) -> list[Beside]:
     if len(distractors) > 1:
         lengths = ", ".join(f"{length:g}" for length in sorted(distractors))
         raise UsageError(f"{run.path}: has distractors of several lengths ({lengths}), of which the paper has none")
-    return beside(cells, run.model, distractor=next(iter(distractors), None))
+    return compare_with_paper(cells, run.model, distractor=next(iter(distractors), None))
 
 
-def beside_table(name: str, rows: Sequence[Beside]) -> Table:
+def paper_table(name: str, rows: Sequence[PaperComparison]) -> Table:
     """Ours beside the paper's, for the terminal."""
     from rich import box
     from rich.table import Table
@@ -265,7 +267,7 @@ def beside_table(name: str, rows: Sequence[Beside]) -> Table:
             cell.variant,
             cell.subset,
             cell.guide or ("all" if cell.test == "guidability" else ""),
-            "average" if cell.place is None else f"{cell.place:.0%}",
+            "average" if cell.axis_value is None else f"{cell.axis_value:.0%}",
             percent(row.ours, row.interval),
             percent(row.paper.share, row.paper.interval),
             ", ".join(map(str, row.tables)),
@@ -289,7 +291,7 @@ class _Key(NamedTuple):
     subset: str
     guide: str | None
     distractor: float | None
-    place: float | None
+    axis_value: float | None
 
 
 def _check_model(model: str, domain: Domain) -> None:
@@ -301,12 +303,12 @@ def _check_model(model: str, domain: Domain) -> None:
 def _key(cell: PaperCell) -> _Key:
     assert cell.test is not None
     subset = cell.subset or "individual"
-    return _Key(cell.measure, cell.test, cell.variant, subset, cell.guide, cell.distractor, cell.place)
+    return _Key(cell.measure, cell.test, cell.variant, subset, cell.guide, cell.distractor, cell.axis_value)
 
 
 def _our_key(cell: Cell, measure: Measure, distractor: float | None) -> _Key:
-    place = None if cell.place is None else round(cell.place, 6)
-    return _Key(measure, cell.test, cell.variant, cell.subset, cell.guide, distractor, place)
+    axis_value = None if cell.axis_value is None else round(cell.axis_value, 6)
+    return _Key(measure, cell.test, cell.variant, cell.subset, cell.guide, distractor, axis_value)
 
 
 def _revealed(cells: Sequence[Cell]) -> float | None:
@@ -328,6 +330,6 @@ def _wilson(share: float, n: int) -> Interval:
 
 def _cell(row: dict[str, str]) -> PaperCell:
     values: dict[str, Any] = {name: value or None for name, value in row.items()}
-    for names, kind in ((("table", "n", "questions"), int), (("distractor", "place", "percent"), float)):
+    for names, kind in ((("table", "n", "questions"), int), (("distractor", "axis_value", "percent"), float)):
         values |= {name: kind(values[name]) for name in names if values[name] is not None}
     return PaperCell(**values)

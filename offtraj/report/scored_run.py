@@ -13,7 +13,7 @@ from offtraj.evaluate.run_folder import RunFolder, read_run
 from offtraj.metrics.comparison import Comparison, compare
 from offtraj.metrics.scores import Cell
 from offtraj.metrics.solo import SoloScore
-from offtraj.metrics.summary import Tally
+from offtraj.metrics.summary import RunSummary
 
 __all__ = ["Compared", "ScoredRun", "compare_runs", "scored_runs"]
 
@@ -30,18 +30,24 @@ class ScoredRun:
     """By benchmark and by solve rate."""
     solo: SoloScore | None
     """Alone, where it is known."""
-    tally: Tally
-    """How prompts were sent, what ran out of room, and what is unscored."""
+    summary: RunSummary
+    """How prompts were sent, what ran out of tokens, and what is unscored."""
 
     @property
     def marked(self) -> str:
         """Its name, marked where not all of its prompts were sent as token ids."""
-        return self.tally.marked(self.name)
+        return self.summary.marked(self.name)
 
     def whole(self, *, test: str, subset: str, variant: str = "default") -> Cell | None:
         """The cell over all positions or ratios, and all guides; none where that was not run."""
         for cell in self.cells:
-            if (cell.test, cell.subset, cell.variant, cell.guide, cell.place) == (test, subset, variant, None, None):
+            if (cell.test, cell.subset, cell.variant, cell.guide, cell.axis_value) == (
+                test,
+                subset,
+                variant,
+                None,
+                None,
+            ):
                 return cell
         return None
 
@@ -67,7 +73,7 @@ def scored_runs(paths: Sequence[Path]) -> list[ScoredRun]:
     runs = [read_run(path) for path in paths]
     names = _names(runs)
     return [
-        ScoredRun(name, run, run.cells(), run.strata(), run.solo(), run.tally())
+        ScoredRun(name, run, run.cells(), run.strata(), run.solo(), run.summary())
         for name, run in zip(names, runs, strict=True)
     ]
 

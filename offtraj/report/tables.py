@@ -11,7 +11,7 @@ from offtraj.evaluate.regrade import Regraded
 from offtraj.evaluate.run_folder import RunFolder
 from offtraj.hub.push import PushPlan
 from offtraj.metrics.scores import Cell, percent
-from offtraj.metrics.solo import SoloScore, score_alone
+from offtraj.metrics.solo import SoloScore, score_solo
 from offtraj.spec import TestName
 
 if TYPE_CHECKING:
@@ -34,25 +34,25 @@ def overview(runs: Sequence[tuple[str, Sequence[Cell]]], solos: Sequence[SoloSco
 
     Args:
         runs: Names of models with their cells.
-        solos: How each does alone; a column where any is known.
+        solos: How each does with nothing injected; a column where any is known.
     """
     from rich.table import Table
 
     table = Table(title="Average over positions or ratios, default variant, in percent (95 %)", **_style())
     table.add_column("model")
     columns = [(test, subset) for test in ("recoverability", "guidability") for subset in ("shared", "individual")]
-    alone = [*solos, *[None] * (len(runs) - len(solos))]
-    if known := any(alone):
-        table.add_column("alone", justify="right")
+    known = [*solos, *[None] * (len(runs) - len(solos))]
+    if any(known):
+        table.add_column("solo", justify="right")
     for test, subset in columns:
         table.add_column(f"{test}\n{subset}", justify="right")
-    for (name, cells), solo in zip(runs, alone, strict=True):
+    for (name, cells), solo in zip(runs, known, strict=True):
         found: dict[tuple[str, str], Cell] = {
             (cell.test, cell.subset): cell
             for cell in cells
             if cell.variant == "default" and cell.guide is None and cell.position is None and cell.ratio is None
         }
-        first = [str(solo or "–")] if known else []
+        first = [str(solo or "–")] if any(known) else []
         table.add_row(name, *first, *(_score(found.get(column)) for column in columns))
     return table
 
@@ -76,10 +76,10 @@ def verdict_table(run: RunFolder) -> Table:
             f"judge {run.info['judge']['identity']!r}: {cost['calls']:,} calls, {cost['prompt_tokens']:,} prompt tokens, "
             f"{cost['tokens']:,} tokens of replies; what was kept from earlier cost nothing"
         )
-    if audit is not None and (audit.passes or audit.canaries or audit.unruled):
+    if audit is not None and (audit.passes or audit.controls or audit.unruled):
         notes.append(
             f"audit: the judge confirms {audit.confirmed} of {audit.passes} passes of the rule"
-            f"{_share(audit.agreement)} and accepts {audit.accepted} of {audit.canaries} answers known to be wrong"
+            f"{_share(audit.agreement)} and accepts {audit.accepted} of {audit.controls} answers known to be wrong"
             f"{_share(audit.false_positive_rate)}; {audit.unruled} could not be read or asked"
         )
     style = {**_style(), "caption": "\n".join(notes) or None, "caption_justify": "left"}
@@ -119,22 +119,22 @@ def _score_table(name: str, test: TestName, cells: Sequence[Cell]) -> Table:
     table.add_column("subset")
     if test == "guidability":
         table.add_column("guide")
-    places = sorted({place for cell in cells if (place := cell.place) is not None})
+    axis_values = sorted({axis_value for cell in cells if (axis_value := cell.axis_value) is not None})
     # Of the counts, those that are 0 everywhere say nothing.
     counts = [name for name in _COUNTS if name in ("n", "questions") or any(getattr(cell, name) for cell in cells)]
     headers = (name.replace("_", " ") for name in counts)
-    for header in (*(f"{place:.0%}" for place in places), "average", "95 %", *headers):
+    for header in (*(f"{axis_value:.0%}" for axis_value in axis_values), "average", "95 %", *headers):
         table.add_column(header, justify="right")
     rows: dict[tuple[str, str, str | None], dict[float | None, Cell]] = {}
     for cell in cells:
-        rows.setdefault((cell.variant, cell.subset, cell.guide), {})[cell.place] = cell
+        rows.setdefault((cell.variant, cell.subset, cell.guide), {})[cell.axis_value] = cell
     for (variant, subset, guide), row in rows.items():
         whole = row[None]
         table.add_row(
             variant,
             subset,
             *([guide or "all"] if test == "guidability" else []),
-            *(percent(row[place].score) if place in row else "–" for place in places),
+            *(percent(row[axis_value].score) if axis_value in row else "–" for axis_value in axis_values),
             percent(whole.score),
             "–" if whole.interval is None else str(whole.interval),
             *(str(getattr(whole, name)) for name in counts),
@@ -210,7 +210,7 @@ def _score(cell: Cell | None) -> str:
 
 
 def solo_table(manifest: Manifest) -> Table:
-    """How often models and guides solve questions alone, and how that spreads over the questions."""
+    """How often models and guides solve questions solo, and how that spreads over the questions."""
     from rich.table import Table
 
     table = Table(title="Alone, in percent (95 %), and questions by how often they are solved", **_style())
@@ -225,7 +225,7 @@ def solo_table(manifest: Manifest) -> Table:
     for name, entry in manifest.models.items():
         table.add_row(
             name,
-            str(score_alone({"": entry.solve_rates}) or "–"),  # questions of all benchmarks together
+            str(score_solo({"": entry.solve_rates}) or "–"),  # questions of all benchmarks together
             *(str(entry.solve_rates.get(level, 0)) for level in levels),
         )
     return table

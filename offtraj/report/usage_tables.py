@@ -1,4 +1,4 @@
-"""How much room completions had, as tables for the terminal: by position they show what late ones are left with."""
+"""How many tokens completions had, as tables for the terminal: by position they show what late ones are left with."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from offtraj.metrics.scores import Cell
-from offtraj.metrics.usage import Room
+from offtraj.metrics.usage import TokenUsage
 from offtraj.report.scored_run import ScoredRun
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["room_tables"]
+__all__ = ["usage_tables"]
 
 
-def room_tables(run: ScoredRun) -> list[Table]:
+def usage_tables(run: ScoredRun) -> list[Table]:
     """A table for each test: rows for each variant and subset, over all guides; none for what says nothing of tokens."""
     tests = dict.fromkeys(cell.test for cell in run.cells)
     found = (_table(run, test, [c for c in run.cells if c.test == test and c.guide is None]) for test in tests)
@@ -26,12 +26,12 @@ def _table(run: ScoredRun, test: str, cells: Sequence[Cell]) -> Table | None:
     from rich import box
     from rich.table import Table
 
-    measures = {name: say for name, say in _MEASURES.items() if any(say(cell.room) for cell in cells)}
+    measures = {name: say for name, say in _MEASURES.items() if any(say(cell.usage) for cell in cells)}
     if not measures:
         return None
     axis = "position" if test == "recoverability" else "ratio"
     table = Table(
-        title=f"{run.name}: {test}, room by {axis}",
+        title=f"{run.name}: {test}, usage by {axis}",
         caption="cut off: completions that ended by length, of all; tokens: of completions, mean (median); "
         "prefix %: of the limit, mean (largest)",
         caption_justify="left",
@@ -39,35 +39,35 @@ def _table(run: ScoredRun, test: str, cells: Sequence[Cell]) -> Table | None:
         title_justify="left",
         pad_edge=False,
     )
-    for header in ("variant", "subset", "room"):
+    for header in ("variant", "subset", "usage"):
         table.add_column(header)
-    places = sorted({place for cell in cells if (place := cell.place) is not None})
-    for header in (*(f"{place:.0%}" for place in places), "all"):
+    axis_values = sorted({axis_value for cell in cells if (axis_value := cell.axis_value) is not None})
+    for header in (*(f"{axis_value:.0%}" for axis_value in axis_values), "all"):
         table.add_column(header, justify="right")
-    rows: dict[tuple[str, str], dict[float | None, Room]] = {}
+    rows: dict[tuple[str, str], dict[float | None, TokenUsage]] = {}
     for cell in cells:
-        rows.setdefault((cell.variant, cell.subset), {})[cell.place] = cell.room
+        rows.setdefault((cell.variant, cell.subset), {})[cell.axis_value] = cell.usage
     for (variant, subset), row in rows.items():
         for name, say in measures.items():
-            said = (say(row[place]) if place in row else "" for place in (*places, None))
+            said = (say(row[axis_value]) if axis_value in row else "" for axis_value in (*axis_values, None))
             table.add_row(variant, subset, name, *(text or "–" for text in said))
     return table
 
 
-def _cut_off(room: Room) -> str:
-    return "" if room.cut_off is None else f"{room.cut_off:,}/{room.completions:,}"
+def _cut_off(usage: TokenUsage) -> str:
+    return "" if usage.cut_off is None else f"{usage.cut_off:,}/{usage.completions:,}"
 
 
-def _tokens(room: Room) -> str:
-    if room.mean_tokens is None or room.median_tokens is None:
+def _tokens(usage: TokenUsage) -> str:
+    if usage.mean_tokens is None or usage.median_tokens is None:
         return ""
-    return f"{room.mean_tokens:,.0f} ({room.median_tokens:,.0f})"
+    return f"{usage.mean_tokens:,.0f} ({usage.median_tokens:,.0f})"
 
 
-def _prefix(room: Room) -> str:
-    if room.mean_prefix_share is None or room.max_prefix_share is None:
+def _prefix(usage: TokenUsage) -> str:
+    if usage.mean_prefix_share is None or usage.max_prefix_share is None:
         return ""
-    return f"{100 * room.mean_prefix_share:.1f} ({100 * room.max_prefix_share:.1f})"
+    return f"{100 * usage.mean_prefix_share:.1f} ({100 * usage.max_prefix_share:.1f})"
 
 
-_MEASURES: dict[str, Callable[[Room], str]] = {"cut off": _cut_off, "tokens": _tokens, "prefix %": _prefix}
+_MEASURES: dict[str, Callable[[TokenUsage], str]] = {"cut off": _cut_off, "tokens": _tokens, "prefix %": _prefix}

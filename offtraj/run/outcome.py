@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offtraj.errors import DataError
-from offtraj.grading.grader import Asked
+from offtraj.grading.grader import GradingItem
 from offtraj.grading.verdict import DecidedBy, Verdict, VerdictName
-from offtraj.model.completion import Completion, Exactness, FinishReason
+from offtraj.model.completion import Completion, FinishReason, PromptMode
 from offtraj.run.row import SteeredRow
 from offtraj.spec import TestName
 
@@ -73,7 +73,7 @@ class Outcome:
     """Tokens of the completion."""
     max_tokens: int | None
     """The spec's limit on tokens of prompt and completion together; none for recordings, and where it is not known."""
-    exactness: Exactness
+    exactness: PromptMode
     verdict: VerdictName
     decided_by: DecidedBy | None
     reason: str
@@ -95,13 +95,13 @@ def outcome_of(
     completion: Completion | None,
     verdict: Verdict,
     *,
-    exactness: Exactness,
+    exactness: PromptMode,
     prefix_tokens: int | None,
     max_tokens: int | None = None,
-    asked: Asked | None = None,
+    item: GradingItem | None = None,
 ) -> Outcome:
-    """Put an outcome together; `asked` is what the row itself says unless something else is given."""
-    asked = asked or Asked(row.answer, row.question)
+    """Put an outcome together; `item` is what the row itself says unless something else is given."""
+    item = item or GradingItem(row.answer, row.question)
     return Outcome(
         row_id=row.id,
         sample=sample,
@@ -111,9 +111,9 @@ def outcome_of(
         benchmark=row.benchmark,
         question_id=row.question_id,
         question=row.question,
-        answer=asked.gold,
-        unit=asked.unit,
-        tolerance=asked.tolerance,
+        answer=item.gold,
+        unit=item.unit,
+        tolerance=item.tolerance,
         built_for=row.model,
         guide=row.guide,
         position=row.position,

@@ -11,14 +11,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from offtraj._util.digest import content_id, text_sha256
 from offtraj.errors import DataError
 from offtraj.spec import Subset, TestName
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Role", "Segment", "SteeredRow", "compose", "read_rows", "row_schema", "rows_to_batch", "transition"]
+__all__ = ["Role", "Segment", "SteeredRow", "read_rows", "row_schema", "rows_to_batch"]
 
 Role = Literal["own", "transition", "steer"]
 
@@ -73,37 +72,6 @@ class SteeredRow:
         if self.test != "guidability":
             return None
         return next((segment.model for segment in self.segments if segment.role == "steer"), None)
-
-
-def compose(segments: Sequence[Segment]) -> str:
-    """The prefix: the segments joined. Exactly the characters behind the opening think delimiter."""
-    return "".join(segment.text for segment in segments)
-
-
-def transition(before: str, phrase: str, after: str) -> Segment:
-    """The phrase between two pieces of reasoning, on a line of its own (paper, appendix E.1).
-
-    A newline is put before it where something stands there that does not end with one, and behind it
-    where `after` does not begin with white space: both pieces stay as they were written.
-    """
-    opening = "\n" if before and not before.endswith("\n") else ""
-    closing = "" if not phrase or phrase[-1].isspace() or after[:1].isspace() else "\n"
-    return Segment("transition", opening + phrase + closing)
-
-
-def row_id(
-    test: TestName,
-    variant: str,
-    model: str,
-    question_id: str,
-    position: float | None,
-    ratio: float,
-    segments: Sequence[Segment],
-) -> str:
-    """The content hash of a row: what is asked of whom, and each piece of the prefix with its source."""
-    pieces = [(s.role, len(s.text), s.model, s.question_id, s.sample, s.start, s.end) for s in segments]
-    prefix = text_sha256(compose(segments))
-    return content_id("row/1", test, variant, model, question_id, position, ratio, pieces, prefix)
 
 
 def row_schema() -> pa.Schema:

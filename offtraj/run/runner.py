@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from offtraj._util.progress import Advance, unseen
-from offtraj._util.tasks import Beside
+from offtraj._util.progress import OnProgress, no_steps
+from offtraj._util.tasks import BoundedTasks
 from offtraj.engines.engine import Engine
 from offtraj.engines.sampler import request_key, sample
 from offtraj.errors import EngineError, UsageError
-from offtraj.grading.grader import Asked, Grader
+from offtraj.grading.grader import Grader, GradingItem
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion, Failure, Request, SamplingParams
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.model.prompt import Prompt, fill_template
 from offtraj.model.trajectory import THINK, Delimiters, continued_answer
 from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome, outcome_of
@@ -33,7 +33,7 @@ _CHUNK = 64  # rows whose prompts are rendered, or whose outcomes are put togeth
 _GRADING = 256  # verdicts that are waited for at once
 
 
-class _Asked(NamedTuple):
+class _PendingRequest(NamedTuple):
     """A row and its request."""
 
     row: SteeredRow
@@ -54,9 +54,9 @@ class _Places:
     def __init__(self) -> None:
         self._keys, self._prefixes = bytearray(), array("q")
 
-    def add(self, asked: _Asked) -> None:
-        prompt = asked.request.prompt
-        self._keys += bytes.fromhex(asked.request.key)
+    def add(self, pending: _PendingRequest) -> None:
+        prompt = pending.request.prompt
+        self._keys += bytes.fromhex(pending.request.key)
         self._prefixes.append(-1 if prompt is None else prompt.prefix_tokens)
 
     def place(self, at: int, row: SteeredRow) -> _Placed:
@@ -72,7 +72,7 @@ class Runner:
     rows' order. Memory grows with the rows by some bytes each, and by the failures.
     """
 
-    reasoner: Reasoner
+    reasoner: Model
     engine: Engine
     store: Store
     grader: Grader
@@ -87,7 +87,7 @@ class Runner:
     _failures: dict[tuple[str, int], str] = field(default_factory=dict)
     _places: _Places = field(default_factory=_Places)
 
-    async def generate(self, rows: Iterable[SteeredRow], advance: Advance = unseen) -> None:
+    async def generate(self, rows: Iterable[SteeredRow], on_progress: OnProgress = no_steps) -> None:
         """Sample what the store lacks; completions are graded while others are being generated.
 
         Raises:
@@ -97,16 +97,16 @@ class Runner:
         self._places = _Places()
 
         def requests() -> Iterator[Request]:
-            for asked in self._asked(rows):
-                self._places.add(asked)
-                if self._unfit(asked.row):
-                    advance(len(asked.request.samples))
+            for pending in self._asked(rows):
+                self._places.add(pending)
+                if self._unfit(pending.row):
+                    on_progress(len(pending.request.samples))
                     continue
-                yield asked.request
+                yield pending.request
 
-        async with Beside(_GRADING) as grading:
-            async for reply in sample(requests(), self.engine, self.store, model=self.reasoner.id, stored=advance):
-                advance(1)
+        async with BoundedTasks(_GRADING) as grading:
+            async for reply in sample(requests(), self.engine, self.store, model=self.reasoner.id, stored=on_progress):
+                on_progress(1)
                 row = reply.request.context
                 assert isinstance(row, SteeredRow)
                 if isinstance(reply.result, Failure):
@@ -125,12 +125,12 @@ class Runner:
             for outcome in made:
                 yield outcome
 
-    def _asked(self, rows: Iterable[SteeredRow]) -> Iterator[_Asked]:
+    def _asked(self, rows: Iterable[SteeredRow]) -> Iterator[_PendingRequest]:
         for chunk in _chunks(iter(rows), _CHUNK):
             for row, prompt in zip(chunk, self._prompts(chunk), strict=True):
                 key = request_key(self.engine.identity, row.id, prompt, self.params)
                 numbers = tuple(range(self.samples[row.test]))
-                yield _Asked(row, Request(key, row.id, prompt, numbers, self.params, row))
+                yield _PendingRequest(row, Request(key, row.id, prompt, numbers, self.params, row))
 
     def _prompts(self, rows: Sequence[SteeredRow]) -> Sequence[Prompt | None]:
         if self.reasoner.format is None:
@@ -179,7 +179,7 @@ class Runner:
             exactness=self.engine.exactness,
             prefix_tokens=placed.prefix_tokens,
             max_tokens=None if placed.prefix_tokens is None else self.params.max_tokens,
-            asked=self._wanted(row),
+            item=self._wanted(row),
         )
 
     async def _verdict(self, row: SteeredRow, completion: Completion) -> Verdict:
@@ -187,10 +187,10 @@ class Runner:
         text = continued_answer(completion.text, self._delimiters, closed=forced)
         return await self.grader.grade(self._wanted(row), text, completion.finish_reason)
 
-    def _wanted(self, row: SteeredRow) -> Asked:
+    def _wanted(self, row: SteeredRow) -> GradingItem:
         question = self.questions.get(row.question_id)
         needs = (None, None) if question is None else (question.tolerance, question.unit)
-        return Asked(row.answer, row.question, *needs)
+        return GradingItem(row.answer, row.question, *needs)
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -11,22 +11,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from offtraj._util.progress import Advance, unseen
-from offtraj._util.tasks import Beside
+from offtraj._util.progress import OnProgress, no_steps
+from offtraj._util.tasks import BoundedTasks
 from offtraj.engines.engine import Engine
 from offtraj.engines.recorded import NOT_RECORDED
 from offtraj.engines.sampler import request_key, sample
 from offtraj.errors import EngineError, StoreError
-from offtraj.grading.grader import Asked, Grader
+from offtraj.grading.grader import Grader, GradingItem
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion, Failure, FinishReason, Reply, Request, SamplingParams
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.model.prompt import fill_template
 from offtraj.model.trajectory import NONE, Trajectory, split
 from offtraj.run.question import Question
 from offtraj.store import Store
 
-__all__ = ["Solo", "SoloSample", "SolveRate", "sample_solo", "solo_text"]
+__all__ = ["Solo", "SoloSample", "SolveRate", "SolveRates", "rate_order", "sample_solo", "solo_text"]
+
+SolveRates = Mapping[str, Mapping[str, int]]
+"""For each benchmark how many questions are solved how often, such as `{"math500": {"7/8": 12}}`."""
 
 _GRADING = 256  # verdicts that are waited for at once
 _REASONS = 3  # that a message names
@@ -75,7 +78,7 @@ class SoloSample:
 class Solo:
     """Everything that a model or guide did alone."""
 
-    reasoner: Reasoner
+    reasoner: Model
     identity: str
     """The engine's: weights or recording."""
     samples: Mapping[str, tuple[SoloSample, ...]]
@@ -107,7 +110,7 @@ class Solo:
             yield from samples
 
 
-def solo_text(trajectory: Trajectory, reasoner: Reasoner) -> str | None:
+def solo_text(trajectory: Trajectory, reasoner: Model) -> str | None:
     """Where the answer is looked for: what follows the thinking; `None` when that never ends."""
     if reasoner.delimiters == NONE:
         return trajectory.thinking
@@ -115,7 +118,7 @@ def solo_text(trajectory: Trajectory, reasoner: Reasoner) -> str | None:
 
 
 async def sample_solo(
-    reasoner: Reasoner,
+    reasoner: Model,
     questions: Sequence[Question],
     *,
     engine: Engine,
@@ -124,7 +127,7 @@ async def sample_solo(
     template: str,
     params: SamplingParams,
     samples: int,
-    advance: Advance = unseen,
+    on_progress: OnProgress = no_steps,
 ) -> Solo:
     """Sample what the store lacks, grade everything, and return it.
 
@@ -143,9 +146,9 @@ async def sample_solo(
         return Request(key, question.id, prompt, tuple(range(samples)), params, question)
 
     failures: list[Reply] = []
-    async with Beside(_GRADING) as grading:
-        async for reply in sample(map(request, questions), engine, store, model=reasoner.id, stored=advance):
-            advance(1)
+    async with BoundedTasks(_GRADING) as grading:
+        async for reply in sample(map(request, questions), engine, store, model=reasoner.id, stored=on_progress):
+            on_progress(1)
             if isinstance(reply.result, Failure):
                 failures.append(reply)
             else:
@@ -163,7 +166,7 @@ async def sample_solo(
 
 
 async def _graded(
-    reasoner: Reasoner, question: Question, request: Request, store: Store, grader: Grader
+    reasoner: Model, question: Question, request: Request, store: Store, grader: Grader
 ) -> tuple[SoloSample, ...]:
     async def one(number: int) -> SoloSample | None:
         completion = store.completion(request.key, number)
@@ -185,13 +188,13 @@ async def _graded(
 
 
 async def _grade(
-    grader: Grader, question: Question, completion: Completion, trajectory: Trajectory, reasoner: Reasoner
+    grader: Grader, question: Question, completion: Completion, trajectory: Trajectory, reasoner: Model
 ) -> Verdict:
-    asked = Asked(question.gold, question.text, question.tolerance, question.unit)
+    asked = GradingItem(question.gold, question.text, question.tolerance, question.unit)
     return await grader.grade(asked, solo_text(trajectory, reasoner), completion.finish_reason)
 
 
-def _refuse_failures(reasoner: Reasoner, failures: Sequence[Reply]) -> None:
+def _refuse_failures(reasoner: Model, failures: Sequence[Reply]) -> None:
     """A solve rate must not be made of what happened to arrive. A recording has what it has."""
     real = [(r, r.result) for r in failures if isinstance(r.result, Failure) and r.result.message != NOT_RECORDED]
     if real:
@@ -203,3 +206,9 @@ def _refuse_failures(reasoner: Reasoner, failures: Sequence[Reply]) -> None:
             f"{reasoner.id}: {len(real)} solo samples could not be had, the first of {reply.request.subject!r}, sample "
             f"{reply.sample}: {shown}{more}: what arrived is kept; run the same command again"
         )
+
+
+def rate_order(rate: str) -> tuple[float, int]:
+    """Sort key of solve rates such as `7/8`, the lowest first."""
+    solved, _, sampled = rate.partition("/")
+    return int(solved) / max(1, int(sampled)), int(sampled)

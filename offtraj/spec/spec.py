@@ -122,13 +122,13 @@ class Spec(Frozen):
         return self
 
     @property
-    def reasoners(self) -> tuple[ModelSpec, ...]:
+    def participants(self) -> tuple[ModelSpec, ...]:
         """Models, then guides, each id once."""
         return tuple({model.id: model for model in (*self.models, *self.guides)}.values())
 
-    def reasoner(self, model_id: str) -> ModelSpec | None:
+    def participant(self, model_id: str) -> ModelSpec | None:
         """The model or guide of that id."""
-        return next((model for model in self.reasoners if model.id == model_id), None)
+        return next((model for model in self.participants if model.id == model_id), None)
 
     def models_of(self, test: RecoverabilitySpec | GuidabilitySpec) -> tuple[ModelSpec, ...]:
         """The models that take a test."""
@@ -144,7 +144,7 @@ class Spec(Frozen):
 
     def distractors_of(self, test: RecoverabilitySpec, model_id: str) -> tuple[ModelSpec, ...]:
         """The models whose trajectories distract `model_id` in the variant `cross-model`."""
-        named = self.models_of(test) if test.cross_model is None else self.reasoners
+        named = self.models_of(test) if test.cross_model is None else self.participants
         return tuple(m for m in named if m.id != model_id and (test.cross_model is None or m.id in test.cross_model))
 
 
@@ -207,7 +207,7 @@ def _test_problems(spec: Spec, name: TestName, test: RecoverabilitySpec | Guidab
 
 def _cross_model_problems(spec: Spec, test: RecoverabilitySpec) -> Iterator[Problem]:
     loc: Loc = ("tests", "recoverability", "cross_model")
-    yield from _unknown_names(loc, "model", test.cross_model, [m.id for m in spec.reasoners])
+    yield from _unknown_names(loc, "model", test.cross_model, [m.id for m in spec.participants])
     if "cross-model" in test.variants:
         for model in spec.models_of(test):
             if not spec.distractors_of(test, model.id):

@@ -58,7 +58,7 @@ def salvage(db: sqlite3.Connection, path: Path) -> Salvaged:
 
 
 def _completions(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """One by one: what cannot be read takes none of its neighbours with it that can."""
+    """One by one: what cannot be read takes none of its contiguous runs with it that can."""
     last, missed = _last(db), 0
     for number in count(1):
         if number > last if last is not None else missed > _GAP:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from offtraj._util.digest import rank
-from offtraj_builders.selection import Tally, preference, spread
+from offtraj_builders.selection import SelectionCounts, preference, spread
 
 
 def choose(items: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -51,7 +51,7 @@ def test_a_new_member_leaves_the_others_in_their_order() -> None:
 
 
 def test_a_tally_counts_everything() -> None:
-    tally = Tally("recoverability", "m", None, None, "rows")
-    kept = tally.keep(range(10), lambda n: "odd" if n % 2 else None)
-    assert tally.limit(kept, 3) == [0, 2, 4]
-    assert (tally.kept, tally.dropped) == (3, Counter(odd=5, over_limit=2))
+    counts = SelectionCounts("recoverability", "m", None, None, "rows")
+    kept = counts.keep(range(10), lambda n: "odd" if n % 2 else None)
+    assert counts.limit(kept, 3) == [0, 2, 4]
+    assert (counts.kept, counts.dropped) == (3, Counter(odd=5, over_limit=2))

@@ -10,14 +10,15 @@ from typing import Any
 
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion, SamplingParams
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.model.tokens import Words
 from offtraj.run.question import Question
-from offtraj.run.row import Segment, SteeredRow, compose, row_id
+from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import Solo, SoloSample
 from offtraj.spec import SpecFile
 from offtraj.spec.file import parse_spec
 from offtraj.store import Store
+from offtraj_builders.composition import compose, row_id
 
 PARAMS = SamplingParams(temperature=0.6, top_p=0.95, max_tokens=512, seed=0)
 
@@ -171,23 +172,23 @@ def make_solo(store: Store, model: str, answers: Mapping[str, Sequence[object]],
             )
             found.append(SoloSample(question_id, sample, key, "stop", answer is not None, True, verdict))
         samples[question_id] = tuple(found)
-    reasoner = Reasoner(model, None, None, Words(), None, fields.get("delimiters"))
+    reasoner = Model(model, None, None, Words(), None, fields.get("delimiters"))
     return Solo(reasoner, f"recorded:{model}", samples, store)
 
 
-def make_material(store: Store, solos: Mapping[str, Solo], spec: SpecFile, verifier: Any, questions: int = 8) -> Any:
+def make_inputs(store: Store, solos: Mapping[str, Solo], spec: SpecFile, verifier: Any, questions: int = 8) -> Any:
     """The protocol's inputs, on questions q0, q1, …"""
-    from offtraj_builders.inputs import Material
+    from offtraj_builders.inputs import BuildInputs
 
-    return Material(spec.spec, "{question}", tuple(map(make_question, range(questions))), solos, verifier)
+    return BuildInputs(spec.spec, "{question}", tuple(map(make_question, range(questions))), solos, verifier)
 
 
-class AtSight:
+class FastVerifier:
     """A verifier for tests of what does not depend on algebra."""
 
     version = "at-sight"
 
-    def at_sight(self, gold: str, answer: Any, **_: Any) -> Any:
+    def fast_compare(self, gold: str, answer: Any, **_: Any) -> Any:
         return None
 
     async def compare(self, gold: str, answer: Any, **_: Any) -> Any:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, get_args
 from offtraj.engines.openai.endpoint import Absent, Endpoint, Rejected, Unanswered, chosen, public_url
 from offtraj.engines.openai.wire import PREFILLS, Answer, Mode, difference, read_answer, write_body
 from offtraj.errors import EngineError
-from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams, neighbours
-from offtraj.model.model import Reasoner
+from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams, contiguous_runs
+from offtraj.model.model import Model
 from offtraj.model.prompt import Prompt
 
 __all__ = ["OpenAIEngine"]
@@ -43,7 +43,7 @@ class OpenAIEngine:
 
     def __init__(
         self,
-        reasoner: Reasoner,
+        reasoner: Model,
         endpoint: Endpoint,
         *,
         mode: Mode = "ids",
@@ -76,10 +76,10 @@ class OpenAIEngine:
         self._prefill = PREFILLS[0]
         self._drop = ""
         (self._probe,) = reasoner.format.steered([("What is 1 + 1?", "Okay, so")])
-        self._flying = 0
+        self._in_flight = 0
 
     @classmethod
-    async def probed(cls, reasoner: Reasoner, endpoint: Endpoint) -> OpenAIEngine:
+    async def probed(cls, reasoner: Model, endpoint: Endpoint) -> OpenAIEngine:
         """An engine in the first mode that the server takes: ids, text, chat.
 
         Raises:
@@ -146,10 +146,10 @@ class OpenAIEngine:
         tasks: set[asyncio.Task[None]] = set()
         arrived: asyncio.Queue[_Arrived | None] = asyncio.Queue()
         failed_in_a_row, looking = 0, False
-        self._flying = 0
+        self._in_flight = 0
         try:
             while True:
-                while self._flying < self._endpoint.limiter.limit:
+                while self._in_flight < self._endpoint.limiter.limit:
                     request = next(pending, None)
                     if request is None:
                         break
@@ -157,16 +157,16 @@ class OpenAIEngine:
                         await self._begin(request.params.max_tokens)
                         tasks.add(asyncio.create_task(self._look(arrived)))
                         looking = True
-                    self._flying += len(request.samples)
+                    self._in_flight += len(request.samples)
                     task = asyncio.create_task(self._answer(request, arrived))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
-                if not self._flying:
+                if not self._in_flight:
                     return
                 found = await arrived.get()
                 if found is None:  # the limit has changed
                     continue
-                self._flying -= len(found.request.samples)
+                self._in_flight -= len(found.request.samples)
                 for reply in found.replies:
                     failed_in_a_row = failed_in_a_row + 1 if isinstance(reply.result, Failure) else 0
                     yield reply
@@ -242,7 +242,7 @@ class OpenAIEngine:
                 continue
             told = True
             before = self._endpoint.limiter.limit
-            self._endpoint.limiter.queued(waiting, self._flying)
+            self._endpoint.limiter.queued(waiting, self._in_flight)
             if self._endpoint.limiter.limit > before:
                 arrived.put_nowait(None)
 
@@ -266,7 +266,7 @@ class OpenAIEngine:
         missing: Sequence[int] = request.samples
         # Fewer choices than were asked for are no failure: the rest is asked for again, as long as any come.
         while missing:
-            parts = list(neighbours(missing, self._at_most))
+            parts = list(contiguous_runs(missing, self._at_most))
             for found in await asyncio.gather(*(self._part(request, part) for part in parts)):
                 results |= found
             missing = [sample for sample in request.samples if sample not in results]

@@ -41,14 +41,14 @@ class Limiter:
             self._round(self._tokens / (now - self._since))
             self._begin(now)
 
-    def queued(self, waiting: int, flying: int) -> None:
-        """The server says that so many of the `flying` samples wait in its queue."""
+    def queued(self, waiting: int, in_flight: int) -> None:
+        """The server says that so many of the `in_flight` samples wait in its queue."""
         self._told = True
-        if waiting == 0 and flying * 10 >= self.limit * 9:
+        if waiting == 0 and in_flight * 10 >= self.limit * 9:
             # After a refusal more carefully: whoever refused may be somebody in front of that queue.
             self._set(self.limit * 2 if self._growing else self.limit + max(1, self.limit // 8))
-        elif waiting > flying // 4:
-            self._set(flying - waiting + max(8, waiting // 2))
+        elif waiting > in_flight // 4:
+            self._set(in_flight - waiting + max(8, waiting // 2))
 
     def refused(self, now: float, started: float) -> None:
         """A request that was sent at `started` was refused, or not answered in time."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from offtraj.errors import EngineError, MissingExtraError
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.spec import SpecFile, VllmSpec
 
 __all__ = ["VllmCommand", "vllm_command"]
@@ -50,7 +50,7 @@ class VllmCommand(NamedTuple):
         return {**_QUIET, **ours, **self.environment, "VLLM_API_KEY": key}
 
 
-def vllm_command(spec: VllmSpec, reasoner: Reasoner, file: SpecFile | None = None) -> VllmCommand:
+def vllm_command(spec: VllmSpec, reasoner: Model, file: SpecFile | None = None) -> VllmCommand:
     """Make the command that serves a model.
 
     Args:
@@ -76,7 +76,7 @@ def vllm_command(spec: VllmSpec, reasoner: Reasoner, file: SpecFile | None = Non
     return VllmCommand(python, tuple(_arguments(spec, reasoner, context)), environment, reasoner.id)
 
 
-def _arguments(spec: VllmSpec, reasoner: Reasoner, context: int | None) -> Iterator[str]:
+def _arguments(spec: VllmSpec, reasoner: Model, context: int | None) -> Iterator[str]:
     assert reasoner.path is not None and reasoner.format is not None  # only recordings have none
     yield from ("--model", reasoner.path, "--served-model-name", reasoner.id)
     if not reasoner.in_folder and reasoner.revision is not None:

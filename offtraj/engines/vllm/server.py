@@ -15,13 +15,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from offtraj._util.progress import Stage, quiet
+from offtraj._util.progress import Progress, no_progress
 from offtraj.engines.openai.endpoint import Endpoint
-from offtraj.engines.vllm import supervisor as keeper
+from offtraj.engines.vllm import supervisor
 from offtraj.engines.vllm.command import VllmCommand, vllm_command
 from offtraj.engines.vllm.log import VllmLog
 from offtraj.errors import EngineError
-from offtraj.model.model import Reasoner
+from offtraj.model.model import Model
 from offtraj.spec import SpecFile, VllmSpec
 
 __all__ = ["VllmServer", "open_server"]
@@ -39,23 +39,23 @@ _MOST_BRIEF = 3  # of those in a row
 class VllmServer:
     """One server on the loopback interface, on a port and with a key of its own.
 
-    It hangs on a keeper process, which holds a pipe whose other end is ours: whatever becomes of us, a kill
+    It hangs on a supervisor process, which holds a pipe whose other end is ours: whatever becomes of us, a kill
     included, the server and all that it has started are ended.
     """
 
-    def __init__(self, command: VllmCommand, *, start_timeout: float, stage: Stage = quiet) -> None:
+    def __init__(self, command: VllmCommand, *, start_timeout: float, progress: Progress = no_progress) -> None:
         """Nothing is started yet; the port is held.
 
         Args:
             command: What is to be started.
             start_timeout: Seconds until it must be ready.
-            stage: Is told what is waited for.
+            progress: Is told what is waited for.
         """
         self.key = secrets.token_urlsafe(32)
         self._held: socket.socket | None = socket.socket()
         self._held.bind(("127.0.0.1", 0))
         self._port: int = self._held.getsockname()[1]
-        self._command, self._start_timeout, self._stage = command, start_timeout, stage
+        self._command, self._start_timeout, self._stage = command, start_timeout, progress
         self._folder: Path | None = None
         self._log: VllmLog | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -127,8 +127,8 @@ class VllmServer:
             self._held.close()
             self._held = None
         with self._log.path.open("ab") as output:
-            self._keeper = subprocess.Popen(  # noqa: ASYNC220 - it takes no time, and asyncio's would kill the keeper
-                [sys.executable, "-P", keeper.__file__, str(_GRACE), *self._command.line(self._port)],
+            self._keeper = subprocess.Popen(  # noqa: ASYNC220 - it takes no time, and asyncio's would kill the supervisor
+                [sys.executable, "-P", supervisor.__file__, str(_GRACE), *self._command.line(self._port)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -218,7 +218,7 @@ class VllmServer:
             )
 
     async def _end(self) -> None:
-        """Let the pipe go, and wait for the keeper, which waits for everybody else."""
+        """Let the pipe go, and wait for the supervisor, which waits for everybody else."""
         process = self._keeper
         if process is None:
             return
@@ -227,7 +227,7 @@ class VllmServer:
         if self._watching is not None and not self._watching.done():
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        patience = time.monotonic() + _GRACE + keeper.MERCILESS + 5
+        patience = time.monotonic() + _GRACE + supervisor.MERCILESS + 5
         while process.poll() is None:
             await asyncio.sleep(_LOOK / 5)
             if time.monotonic() > patience:
@@ -236,7 +236,7 @@ class VllmServer:
 
 
 def open_server(
-    spec: VllmSpec, reasoner: Reasoner, file: SpecFile | None = None, stage: Stage = quiet
+    spec: VllmSpec, reasoner: Model, file: SpecFile | None = None, progress: Progress = no_progress
 ) -> tuple[VllmServer, Endpoint]:
     """The server that a spec declares for a model, and how it is asked; nothing is started yet.
 
@@ -245,7 +245,7 @@ def open_server(
         EngineError: for an interpreter that is not there.
         MissingExtraError: where no vLLM is to be found.
     """
-    server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, stage=stage)
+    server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, progress=progress)
     endpoint = Endpoint(
         server.base_url,
         key=server.key,

@@ -1,6 +1,6 @@
 """A process that stands between us and a server, and ends the server when we are gone, however we went.
 
-    python keeper.py SECONDS COMMAND…
+    python supervisor.py SECONDS COMMAND…
 
 It holds one end of a pipe as its input, and whoever started it holds the other: when that is closed, by a kill, too,
 the command's whole family is told to end, and killed where it has not after so many seconds. It ends with the command's status. It runs in a
@@ -65,11 +65,11 @@ class _Family:
     """The command, what it starts, and what those leave behind."""
 
     def __init__(self, command: list[str], prctl: Callable[[int, int], object]) -> None:
-        keeper = os.getpid()
+        supervisor = os.getpid()
 
         def in_child() -> None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # if somebody kills the keeper itself
-            if os.getppid() != keeper:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # if somebody kills the supervisor itself
+            if os.getppid() != supervisor:
                 os.kill(os.getpid(), signal.SIGTERM)
             for number in (signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)

@@ -1,7 +1,7 @@
 """How far rule and judge can be trusted: what of the rule's passes the judge confirms, and what it falls for.
 
 A judge that only turns the rule's refusals into passes errs one way. So a share of the passes is judged as
-well, and for each of them a *canary*: the same question with an answer that is known to be wrong.
+well, and for each of them a *negative control*: the same question with an answer that is known to be wrong.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class AuditReport(NamedTuple):
     """Passes of the rule that the judge ruled on."""
     confirmed: int
     """Of them, those that it calls CORRECT, too."""
-    canaries: int
+    controls: int
     """Answers known to be wrong that the judge ruled on."""
     accepted: int
     """Of them, those that it calls CORRECT."""
     unruled: int
-    """Passes and canaries on which it gave no readable ruling."""
+    """Passes and controls on which it gave no readable ruling."""
 
     @property
     def agreement(self) -> float | None:
@@ -43,7 +43,7 @@ class AuditReport(NamedTuple):
     @property
     def false_positive_rate(self) -> float | None:
         """Share of the known-wrong answers that the judge accepts; none without any."""
-        return self.accepted / self.canaries if self.canaries else None
+        return self.accepted / self.controls if self.controls else None
 
     def to_json(self) -> Mapping[str, float | int | None]:
         """All of it, for `scores.json`."""
@@ -52,22 +52,22 @@ class AuditReport(NamedTuple):
 
 @dataclass
 class Audit:
-    """What the judge said of audited passes and of canaries, each distinct one once."""
+    """What the judge said of audited passes and of controls, each distinct one once."""
 
     share: float
     """Of the rule's passes."""
     seed: int
     passes: dict[str, Ruling] = field(default_factory=dict)
-    canaries: dict[str, Ruling] = field(default_factory=dict)
+    controls: dict[str, Ruling] = field(default_factory=dict)
 
     def report(self) -> AuditReport:
         """The counts so far."""
         passed = Counter(ruling.label for ruling in self.passes.values())
-        fooled = Counter(ruling.label for ruling in self.canaries.values())
+        fooled = Counter(ruling.label for ruling in self.controls.values())
         return AuditReport(
             passes=passed["correct"] + passed["wrong"],
             confirmed=passed["correct"],
-            canaries=fooled["correct"] + fooled["wrong"],
+            controls=fooled["correct"] + fooled["wrong"],
             accepted=fooled["correct"],
             unruled=passed[None] + fooled[None],
         )

@@ -20,13 +20,13 @@ from offtraj.model.completion import Completion, Failure, Message
 from offtraj.spec import JudgeSpec, OpenAISpec, SpecFile, TransformersSpec
 from offtraj.store import Origin, Store
 
-__all__ = ["Judge", "JudgeAt", "Ruling", "Usage", "declared_judge", "open_judge"]
+__all__ = ["Judge", "JudgeUsage", "ResolvedJudge", "Ruling", "declared_judge", "open_judge"]
 
 _ATTEMPTS = 3  # of which only those that cannot be read lead to another
 _GIVE_UP_AFTER = 10  # failures in a row, each after the client's own retries
 
 
-class JudgeAt(NamedTuple):
+class ResolvedJudge(NamedTuple):
     """A judge and where it is: what a spec declares, with its variables and paths filled in."""
 
     judge: JudgeSpec
@@ -43,7 +43,7 @@ class Ruling(NamedTuple):
 
 
 @dataclass
-class Usage:
+class JudgeUsage:
     """What a judge has cost in this process; what the store held cost nothing."""
 
     calls: int = 0
@@ -65,7 +65,7 @@ class Judge:
             max_calls: How often it may be asked at most, by this object.
         """
         self.identity = chat.identity
-        self.usage = Usage()
+        self.usage = JudgeUsage()
         self._chat, self._store = chat, store
         self._max_tokens, self._max_calls = max_tokens, max_calls
         self._origin = Origin(chat.identity, chat.identity, json.dumps({"temperature": 0, "max_tokens": max_tokens}))
@@ -124,7 +124,7 @@ class Judge:
         return reply
 
 
-def declared_judge(file: SpecFile) -> JudgeAt | None:
+def declared_judge(file: SpecFile) -> ResolvedJudge | None:
     """The judge that a spec declares; `None` where it declares none.
 
     Raises:
@@ -137,10 +137,10 @@ def declared_judge(file: SpecFile) -> JudgeAt | None:
     match file.spec.engines[judge.engine]:
         case OpenAISpec() as engine:
             url = file.expand(engine.base_url, "engines", judge.engine, "base_url")
-            return JudgeAt(judge, engine.model_copy(update={"base_url": url}))
+            return ResolvedJudge(judge, engine.model_copy(update={"base_url": url}))
         case TransformersSpec() as engine:
             path = file.model_path(judge.model, "judge", "model")
-            return JudgeAt(judge.model_copy(update={"model": path}), engine)
+            return ResolvedJudge(judge.model_copy(update={"model": path}), engine)
         case engine:
             raise UsageError(
                 f"{file.place('judge', 'engine')}: {judge.engine!r} is of kind {engine.kind!r}, which does not speak "
@@ -149,7 +149,7 @@ def declared_judge(file: SpecFile) -> JudgeAt | None:
             )
 
 
-def open_judge(declared: JudgeAt | None, store: Store) -> Judge | None:
+def open_judge(declared: ResolvedJudge | None, store: Store) -> Judge | None:
     """Make it ready; nothing is asked yet.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Literal
 from offtraj.grading.math.notation import LONGEST
 from offtraj.grading.math.number import number
 
-__all__ = ["DIFFERENT", "EQUAL", "Comparison", "doubt", "same_value", "told_at_sight"]
+__all__ = ["DIFFERENT", "EQUAL", "Comparison", "compare_special_forms", "doubt", "same_value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def same_value(gold: str, answer: str, tolerance: Fraction | None = None) -> Com
     """Equal, different or undecided, where algebra is not needed for it; else `None`.
 
     Args:
-        gold: One value in `tidy`'s notation, without its unit.
+        gold: One value in `normalise`'s notation, without its unit.
         answer: The same.
         tolerance: By how much a number may differ, where the benchmark says so.
     """
@@ -59,7 +59,7 @@ def same_value(gold: str, answer: str, tolerance: Fraction | None = None) -> Com
     return _bases(gold, answer) or _colons(gold, answer) or _words(gold, answer) or _trailing(gold, answer)
 
 
-def told_at_sight(text: str) -> bool:
+def compare_special_forms(text: str) -> bool:
     """Whether another way of writing a value could be told equal without algebra."""
     if _WORDS.fullmatch(text):
         return len(text.split()) <= _MOST_WORDS

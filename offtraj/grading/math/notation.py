@@ -1,6 +1,6 @@
 r"""One notation for what models and benchmarks write in many: unicode, spacing, number formats, LaTeX's synonyms.
 
-`tidy` changes how an answer is written and never what it says: no unit, letter, subscript or bracket is
+`normalise` changes how an answer is written and never what it says: no unit, letter, subscript or bracket is
 dropped. It works on copies for comparing; what a model wrote stays as it is.
 """
 
@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-__all__ = ["LONGEST", "split_top", "tidy", "wrapped"]
+__all__ = ["LONGEST", "normalise", "split_top", "wrapped"]
 
 LONGEST = 4000
 """Characters of an answer that is looked into. What is longer is compared as it stands."""
@@ -68,7 +68,7 @@ _NUMBER = re.compile(r"-?\d+")
 
 
 @lru_cache(maxsize=4096)
-def tidy(text: str) -> str:
+def normalise(text: str) -> str:
     """An answer in one notation. Longer ones than `LONGEST` are only stripped of white space around them."""
     if _NUMBER.fullmatch(text):
         return text

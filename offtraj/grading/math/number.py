@@ -29,7 +29,7 @@ _NUMBER = re.compile(
 
 @lru_cache(maxsize=65536)
 def number(text: str) -> Fraction | None:
-    """The value of a text in `tidy`'s notation; `None` when it is no plain number, or an enormous one."""
+    """The value of a text in `normalise`'s notation; `None` when it is no plain number, or an enormous one."""
     while text.startswith("(") and text.endswith(")"):
         text = text[1:-1].strip()
     match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST else None

@@ -16,7 +16,7 @@ PERCENT = "%"
 
 
 class Quantity(NamedTuple):
-    """A text in `tidy`'s notation, taken apart."""
+    """A text in `normalise`'s notation, taken apart."""
 
     value: str
     unit: str | None

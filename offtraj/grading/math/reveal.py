@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from offtraj.grading.math.answer import Answer, boxed
-from offtraj.grading.math.rule import Verifier, same_at_sight
+from offtraj.grading.math.rule import Verifier, same_by_fast_compare
 
 __all__ = ["Candidate", "candidates", "revealed_at", "states"]
 
@@ -47,7 +47,7 @@ async def revealed_at(stated: Iterable[Candidate], gold: str, verifier: Verifier
     seen: dict[str, bool] = {}
     for value, end, thorough in stated:
         if value not in seen:
-            sight = same_at_sight(gold, value)
+            sight = same_by_fast_compare(gold, value)
             if sight is None and thorough:
                 sight = (await verifier.compare(gold, Answer(value, "boxed"))).result == "equal"
             seen[value] = bool(sight)
@@ -58,7 +58,7 @@ async def revealed_at(stated: Iterable[Candidate], gold: str, verifier: Verifier
 
 def states(stated: Iterable[Candidate], gold: str) -> bool:
     """Whether the gold answer is among what is stated, as far as that is told at sight."""
-    return any(same_at_sight(gold, candidate.value) for candidate in stated)
+    return any(same_by_fast_compare(gold, candidate.value) for candidate in stated)
 
 
 def _candidates(text: str) -> Iterator[Candidate]:

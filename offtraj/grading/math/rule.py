@@ -16,14 +16,14 @@ from importlib.metadata import version
 from typing import Literal, Protocol, cast
 
 from offtraj.grading.math.answer import Answer
-from offtraj.grading.math.fast_compare import DIFFERENT, EQUAL, Comparison, doubt, same_value, told_at_sight
-from offtraj.grading.math.notation import LONGEST, split_top, tidy
+from offtraj.grading.math.fast_compare import DIFFERENT, EQUAL, Comparison, compare_special_forms, doubt, same_value
+from offtraj.grading.math.notation import LONGEST, normalise, split_top
 from offtraj.grading.math.number import number
 from offtraj.grading.math.pool import WorkerPool
 from offtraj.grading.math.quantity import PERCENT, quantity
-from offtraj.grading.math.structure import Form, read
+from offtraj.grading.math.structure import Structure, read
 
-__all__ = ["Comparison", "RuleVerifier", "Verifier", "same_at_sight"]
+__all__ = ["Comparison", "RuleVerifier", "Verifier", "same_by_fast_compare"]
 
 _RULE_VERSION = 3  # raise it when a comparison may come out differently
 _REMEMBERED = 65536
@@ -38,7 +38,7 @@ class Verifier(Protocol):
     def version(self) -> str:
         """Changes whenever a comparison may come out differently."""
 
-    def at_sight(
+    def fast_compare(
         self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
     ) -> Comparison | None:
         """What can be told at once, with nothing awaited and nothing worth keeping; else `None`."""
@@ -74,13 +74,13 @@ class RuleVerifier:
         self.version = f"rule-{_RULE_VERSION}/math-verify-{version('math-verify')}"
         self._known: OrderedDict[tuple[object, ...], asyncio.Future[tuple[str, str]]] = OrderedDict()
 
-    def at_sight(
+    def fast_compare(
         self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
     ) -> Comparison | None:
         """Equal texts, plain numbers, guesses, and what is too long or empty; else `None`."""
-        expected, given = with_unit(tidy(gold), unit), tidy(answer.text)
+        expected, given = with_unit(normalise(gold), unit), normalise(answer.text)
         if answer.how == "guess":  # never enough for a pass, and not worth algebra
-            return Comparison("undecided", "guess") if same_at_sight(expected, given) else DIFFERENT
+            return Comparison("undecided", "guess") if same_by_fast_compare(expected, given) else DIFFERENT
         if expected == given:
             return EQUAL if given else DIFFERENT
         if not given:
@@ -95,26 +95,28 @@ class RuleVerifier:
         self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
     ) -> Comparison:
         """Whether the answer is equal to the gold answer."""
-        found = self.at_sight(gold, answer, tolerance=tolerance, unit=unit)
-        return found or await self._forms(read(with_unit(tidy(gold), unit)), read(tidy(answer.text)), tolerance)
+        found = self.fast_compare(gold, answer, tolerance=tolerance, unit=unit)
+        return found or await self._forms(
+            read(with_unit(normalise(gold), unit)), read(normalise(answer.text)), tolerance
+        )
 
     async def verifies(self, gold: str) -> bool:
         """Whether every part of the gold answer can be read, so that another way of writing it can be told equal."""
-        return await self._readable(read(tidy(gold)))
+        return await self._readable(read(normalise(gold)))
 
     async def close(self) -> None:
         """End the worker processes."""
         await self._pool.close()
 
-    async def _readable(self, form: Form) -> bool:
+    async def _readable(self, form: Structure) -> bool:
         if form.parts:
             return all([await self._readable(part) for part in form.parts])
         value = quantity(form.value).value
-        if told_at_sight(value):
+        if compare_special_forms(value):
             return True
         return (await self._algebra(value, value, None)).result == "equal"
 
-    async def _forms(self, gold: Form, answer: Form, tolerance: float | None) -> Comparison:
+    async def _forms(self, gold: Structure, answer: Structure, tolerance: float | None) -> Comparison:
         if gold.relation or answer.relation:
             return await self._value(gold.text, answer.text, tolerance)
         if gold.name is not None and answer.name is not None and gold.name != answer.name:
@@ -135,7 +137,7 @@ class RuleVerifier:
             return await self._one_and_more(gold, answer, tolerance)
         return DIFFERENT
 
-    async def _one_and_more(self, gold: Form, answer: Form, tolerance: float | None) -> Comparison:
+    async def _one_and_more(self, gold: Structure, answer: Structure, tolerance: float | None) -> Comparison:
         one, more = (gold, answer) if gold.kind == "one" else (answer, gold)
         if more.kind == "set" and len(more.parts) == 1:
             pair = (gold, more.parts[0]) if one is gold else (more.parts[0], answer)
@@ -149,7 +151,9 @@ class RuleVerifier:
             return DIFFERENT
         return DIFFERENT if more.kind == "list" else await self._algebra(gold.text, answer.text, tolerance)
 
-    async def _ordered(self, golds: Sequence[Form], answers: Sequence[Form], tolerance: float | None) -> Comparison:
+    async def _ordered(
+        self, golds: Sequence[Structure], answers: Sequence[Structure], tolerance: float | None
+    ) -> Comparison:
         if len(golds) != len(answers):
             return DIFFERENT
         doubtful = EQUAL
@@ -161,7 +165,9 @@ class RuleVerifier:
                 doubtful = found
         return doubtful
 
-    async def _unordered(self, golds: Sequence[Form], answers: Sequence[Form], tolerance: float | None) -> Comparison:
+    async def _unordered(
+        self, golds: Sequence[Structure], answers: Sequence[Structure], tolerance: float | None
+    ) -> Comparison:
         """Each of one side equal to one of the other. Being equal is transitive, so that the first one will do."""
         if len(golds) != len(answers):
             return DIFFERENT
@@ -227,7 +233,7 @@ def with_unit(gold: str, unit: str | None) -> str:
     r"""A gold answer with the unit that its benchmark keeps apart: `41/12` and `km` are `41/12\text{ km}`."""
     if unit is None or not unit.strip() or quantity(gold).unit is not None:
         return gold
-    bare = tidy(unit)
+    bare = normalise(unit)
     return (
         f"{gold}{bare}"
         if bare in (r"\%", "%", r"^\circ")
@@ -239,9 +245,9 @@ def _exact(tolerance: float | None) -> Fraction | None:
     return None if tolerance is None else Fraction(str(tolerance))
 
 
-def same_at_sight(gold: str, answer: str) -> bool | None:
+def same_by_fast_compare(gold: str, answer: str) -> bool | None:
     """Equal, different, or `None`: not to be told without algebra."""
-    one, other = tidy(gold), tidy(answer)
+    one, other = normalise(gold), normalise(answer)
     if one == other:
         return True
     a, b = number(one), number(other)

@@ -15,21 +15,21 @@ from offtraj.grading.math.notation import split_top, wrapped
 from offtraj.grading.math.number import number
 from offtraj.grading.math.quantity import quantity
 
-__all__ = ["Form", "read"]
+__all__ = ["Structure", "read"]
 
 Kind = Literal["one", "list", "set", "ordered", "union"]
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """An answer in `tidy`'s notation, taken apart."""
+class Structure:
+    """An answer in `normalise`'s notation, taken apart."""
 
     kind: Kind
     text: str
     """All of it, the name of an assignment included."""
     value: str
     """Without the name."""
-    parts: tuple[Form, ...] = ()
+    parts: tuple[Structure, ...] = ()
     """Of several values; the ends of an interval."""
     brackets: str = ""
     """Of a tuple or interval: `()`, `[)` …"""
@@ -54,10 +54,10 @@ _DEEPEST = 6
 
 
 @lru_cache(maxsize=4096)
-def read(text: str, depth: int = 0) -> Form:
-    """The form of an answer in `tidy`'s notation."""
+def read(text: str, depth: int = 0) -> Structure:
+    """The form of an answer in `normalise`'s notation."""
     if depth > _DEEPEST or number(text) is not None or number(quantity(text).value) is not None:
-        return Form("one", text, text)
+        return Structure("one", text, text)
     if text in _REALS:
         return _interval("(", r"-\infty", r"\infty", ")", text, depth)
     inner = wrapped(text, "(", ")")
@@ -69,34 +69,34 @@ def read(text: str, depth: int = 0) -> Form:
         if _OR.search(text) and all(part.kind in ("ordered", "union") for part in parts):
             flat = tuple(one for part in parts for one in (part.parts if part.kind == "union" else (part,)))
             names = {part.name for part in parts}
-            return Form("union", text, text, flat, name=names.pop() if len(names) == 1 else None)
-        return Form("list", text, text, _flat(parts))
+            return Structure("union", text, text, flat, name=names.pop() if len(names) == 1 else None)
+        return Structure("list", text, text, _flat(parts))
     return _bracketed(text, depth) or _related(text, depth) or _single(text)
 
 
-def _bracketed(text: str, depth: int) -> Form | None:
+def _bracketed(text: str, depth: int) -> Structure | None:
     inner = wrapped(text, r"\{", r"\}")
     if inner is not None:
         if re.search(r"\\mid|\||:", inner):
             return None
         if not inner.strip():
-            return Form("one", r"\emptyset", r"\emptyset")
+            return Structure("one", r"\emptyset", r"\emptyset")
         inside = read(inner.strip(), depth + 1)
-        return Form("set", text, text, inside.parts if inside.kind == "list" else (inside,))
+        return Structure("set", text, text, inside.parts if inside.kind == "list" else (inside,))
     pieces = split_top(text, _CUP)
     if len(pieces) > 1:
-        return Form("union", text, text, tuple(read(piece, depth + 1) for piece in pieces))
+        return Structure("union", text, text, tuple(read(piece, depth + 1) for piece in pieces))
     if text[:1] in ("(", "[") and text[-1:] in (")", "]"):
         inside_text = text[1:-1]
         if wrapped(f"({inside_text})", "(", ")") is not None:
             pieces = split_top(inside_text, _SEPARATOR)
             if len(pieces) > 1:
                 parts = tuple(read(_unsigned(piece), depth + 1) for piece in pieces)
-                return Form("ordered", text, text, parts, brackets=text[0] + text[-1])
+                return Structure("ordered", text, text, parts, brackets=text[0] + text[-1])
     return None
 
 
-def _related(text: str, depth: int) -> Form | None:
+def _related(text: str, depth: int) -> Structure | None:
     """An assignment, an inequality, or an equation."""
     sides = split_top(text, _EQUALS)
     if len(sides) > 1 and all(sides) and not re.search(r"[<>]|\\[lgn]e(?![A-Za-z])", text):
@@ -105,17 +105,17 @@ def _related(text: str, depth: int) -> Form | None:
             first, last = last, first
         if _NAME.fullmatch(first):
             return replace(read(last, depth + 1), text=text, name=first)
-        return Form("one", text, text, relation=True)
+        return Structure("one", text, text, relation=True)
     operators = _RELATION.findall(text)
     if not operators or "=" in operators:
-        return Form("one", text, text, relation=True) if operators else None
+        return Structure("one", text, text, relation=True) if operators else None
     sides = split_top(text, _RELATION)
     if len(sides) != len(operators) + 1 or not all(sides):
-        return Form("one", text, text, relation=True)
-    return _inequality(sides, operators, text, depth) or Form("one", text, text, relation=True)
+        return Structure("one", text, text, relation=True)
+    return _inequality(sides, operators, text, depth) or Structure("one", text, text, relation=True)
 
 
-def _inequality(sides: list[str], operators: list[str], text: str, depth: int) -> Form | None:
+def _inequality(sides: list[str], operators: list[str], text: str, depth: int) -> Structure | None:
     if len(sides) == 3 and _NAME.fullmatch(sides[1]):
         low, name, high = sides
         if all(operator in (">", r"\ge") for operator in operators):
@@ -134,7 +134,7 @@ def _inequality(sides: list[str], operators: list[str], text: str, depth: int) -
     if operator == r"\ne":
         below = _interval("(", r"-\infty", right, ")", "", depth)
         above = _interval("(", right, r"\infty", ")", "", depth)
-        return Form("union", text, text, (below, above), name=left)
+        return Structure("union", text, text, (below, above), name=left)
     if operator in ("<", r"\le"):
         form = _interval("(", r"-\infty", right, ")" if operator == "<" else "]", text, depth)
     else:
@@ -142,17 +142,17 @@ def _inequality(sides: list[str], operators: list[str], text: str, depth: int) -
     return replace(form, name=left)
 
 
-def _interval(opening: str, low: str, high: str, closing: str, text: str, depth: int) -> Form:
+def _interval(opening: str, low: str, high: str, closing: str, text: str, depth: int) -> Structure:
     ends = (read(_unsigned(low), depth + 1), read(_unsigned(high), depth + 1))
-    return Form("ordered", text or f"{opening}{low},{high}{closing}", text, ends, brackets=opening + closing)
+    return Structure("ordered", text or f"{opening}{low},{high}{closing}", text, ends, brackets=opening + closing)
 
 
-def _single(text: str) -> Form:
+def _single(text: str) -> Structure:
     r"""One value, or the two of `\pm`."""
     if text.count(r"\pm") == 1 and "\\mp" not in text:
         both = tuple(_signed(text, sign) for sign in "+-")
-        return Form("list", text, text, tuple(Form("one", one, one) for one in both))
-    return Form("one", text, text)
+        return Structure("list", text, text, tuple(Structure("one", one, one) for one in both))
+    return Structure("one", text, text)
 
 
 def _signed(text: str, sign: str) -> str:
@@ -164,6 +164,6 @@ def _unsigned(text: str) -> str:
     return text.removeprefix("+")
 
 
-def _flat(parts: tuple[Form, ...]) -> tuple[Form, ...]:
+def _flat(parts: tuple[Structure, ...]) -> tuple[Structure, ...]:
     r"""Parts of a list, in which `1 \pm \sqrt2` is two."""
     return tuple(one for part in parts for one in (part.parts if part.kind == "list" else (part,)))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from offtraj.dataset.folder import DataFolder
 from offtraj.evaluate.run_folder import RunFolder
-from offtraj.metrics.scores import Cell, Interval, VerdictCount, rate_order
+from offtraj.metrics.scores import Cell, Interval, VerdictCount
 from offtraj.metrics.solo import SoloScore
-from offtraj.metrics.summary import Tally
+from offtraj.metrics.summary import RunSummary
 from offtraj.report.html.figure import Point, bars_figure, lines_figure, scatter_figure
 from offtraj.report.paper import reference_points
+from offtraj.run.solo import rate_order
 from offtraj.spec import Subset, TestName
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ class Shown:
     strata: Sequence[Cell]
     """By solve rate: the default variant on the individual subset, over all positions or ratios."""
     verdicts: Sequence[VerdictCount]
-    alone: SoloScore | None
+    solo: SoloScore | None
     """Without anything injected, where that is known."""
-    tally: Tally
-    """How prompts were sent, what ran out of room, and what is unscored."""
+    summary: RunSummary
+    """How prompts were sent, what ran out of tokens, and what is unscored."""
 
     @property
     def outcomes(self) -> int:
@@ -60,7 +61,7 @@ class Shown:
             (
                 cell
                 for cell in self.cells
-                if (cell.test, cell.subset, cell.variant, cell.guide, cell.place)
+                if (cell.test, cell.subset, cell.variant, cell.guide, cell.axis_value)
                 == (test, subset, "default", None, None)
             ),
             None,
@@ -68,15 +69,15 @@ class Shown:
 
     @property
     def averages(self) -> list[tuple[float | None, Interval | None]]:
-        """Table 1: accuracy alone, then the tests' subsets."""
+        """Table 1: accuracy solo, then the tests' subsets."""
         cells = [self.average(test, subset) for test in _TESTS for subset in _SUBSETS]
-        alone = (None, None) if self.alone is None else (self.alone.score, self.alone.interval)
-        return [alone, *((None, None) if cell is None else (cell.score, cell.interval) for cell in cells)]
+        solo = (None, None) if self.solo is None else (self.solo.score, self.solo.interval)
+        return [solo, *((None, None) if cell is None else (cell.score, cell.interval) for cell in cells)]
 
     @property
-    def rooms(self) -> list[Cell]:
+    def usages(self) -> list[Cell]:
         """Where tokens ran out, by position or ratio: the default variant over all guides."""
-        return [cell for cell in self.cells if (cell.variant, cell.guide) == ("default", None) and cell.room.is_known]
+        return [cell for cell in self.cells if (cell.variant, cell.guide) == ("default", None) and cell.usage.is_known]
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -110,23 +111,23 @@ def shown_run(number: int, name: str, run: RunFolder, data: DataFolder | None, w
         cells=run.cells(),
         strata=[cell for cell in run.strata() if _is_stratum(cell)],
         verdicts=run.verdicts(),
-        alone=run.solo(),
-        tally=run.tally(),
+        solo=run.solo(),
+        summary=run.summary(),
     )
 
 
 def _is_stratum(cell: Cell) -> bool:
-    whole = cell.place is None and cell.guide is None and cell.solve_rate is not None
+    whole = cell.axis_value is None and cell.guide is None and cell.solve_rate is not None
     return whole and (cell.variant, cell.subset) == ("default", "individual") and cell.score is not None
 
 
 def all_figures(runs: Sequence[Shown]) -> dict[str, list[Figure]]:
-    """Figures by section: `recoverability`, `guidability`, `alone`, `strata`."""
-    found: dict[str, list[Figure]] = {test: list(_by_place(test, runs)) for test in _TESTS}
-    return {**found, "alone": list(_alone(runs)), "strata": list(_strata(runs))}
+    """Figures by section: `recoverability`, `guidability`, `solo`, `strata`."""
+    found: dict[str, list[Figure]] = {test: list(_by_axis(test, runs)) for test in _TESTS}
+    return {**found, "solo": list(_solo(runs)), "strata": list(_strata(runs))}
 
 
-def _by_place(test: TestName, runs: Sequence[Shown]) -> Iterator[Figure]:
+def _by_axis(test: TestName, runs: Sequence[Shown]) -> Iterator[Figure]:
     keys = dict.fromkeys((c.variant, c.subset) for run in runs for c in run.cells if c.test == test)
     for at, (variant, subset) in enumerate(
         sorted(keys, key=lambda key: (key[0] != "default", key[0], key[1] != "shared"))
@@ -134,10 +135,10 @@ def _by_place(test: TestName, runs: Sequence[Shown]) -> Iterator[Figure]:
         series = []
         for run in runs:
             points = [
-                _point(100 * cell.place, cell.score, cell.interval)
+                _point(100 * cell.axis_value, cell.score, cell.interval)
                 for cell in run.cells
                 if (cell.test, cell.variant, cell.subset, cell.guide) == (test, variant, subset, None)
-                and cell.place is not None
+                and cell.axis_value is not None
                 and cell.score is not None
             ]
             if points:
@@ -156,7 +157,7 @@ def _by_place(test: TestName, runs: Sequence[Shown]) -> Iterator[Figure]:
 
 def _in(cell: Cell, test: str, variant: str, subset: str) -> bool:
     there = (cell.test, cell.variant, cell.subset, cell.guide) == (test, variant, subset, None)
-    return there and cell.place is not None and cell.score is not None
+    return there and cell.axis_value is not None and cell.score is not None
 
 
 def _range(numbers: Iterator[int]) -> tuple[int, int]:
@@ -164,20 +165,20 @@ def _range(numbers: Iterator[int]) -> tuple[int, int]:
     return min(found), max(found)
 
 
-def _alone(runs: Sequence[Shown]) -> Iterator[Figure]:
+def _solo(runs: Sequence[Shown]) -> Iterator[Figure]:
     domains = {run.data.manifest.domain for run in runs if run.data is not None}
     for subset in _SUBSETS:
         series = []
         for run in runs:
             cell = run.average("recoverability", subset)
-            if cell is not None and cell.score is not None and run.alone is not None:
-                alone = _point(0.0, run.alone.score, run.alone.interval)
-                series.append((run.number, alone, _point(alone.y, cell.score, cell.interval)))
+            if cell is not None and cell.score is not None and run.solo is not None:
+                solo = _point(0.0, run.solo.score, run.solo.interval)
+                series.append((run.number, solo, _point(solo.y, cell.score, cell.interval)))
         if series:
             points = [point for domain in sorted(domains) for point in reference_points(cast("Domain", domain), subset)]
-            title = f"Recoverability ({subset} subset) against accuracy alone, with 95 % intervals"
+            title = f"Recoverability ({subset} subset) against accuracy solo, with 95 % intervals"
             note = f"grey: the paper's {len(points)} models, on its own questions" if points else ""
-            yield Figure(f"{subset} subset", note, scatter_figure(f"alone-{subset}", series, points, title))
+            yield Figure(f"{subset} subset", note, scatter_figure(f"solo-{subset}", series, points, title))
 
 
 def _strata(runs: Sequence[Shown]) -> Iterator[Figure]:
@@ -200,7 +201,7 @@ def _strata(runs: Sequence[Shown]) -> Iterator[Figure]:
         ]
         ticks = rates
         drawn = [(number, points) for number, points in series if points]
-        title = f"{test.capitalize()} by how often a question is solved alone, with 95 % intervals"
+        title = f"{test.capitalize()} by how often a question is solved solo, with 95 % intervals"
         yield Figure(test, "individual subset", bars_figure(f"strata-{test}", drawn, ticks, title))
 
 

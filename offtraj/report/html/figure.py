@@ -42,8 +42,8 @@ def lines_figure(name: str, series: Sequence[tuple[int, Sequence[Point]]], xlabe
 
     def plot(axes: Axes) -> None:
         _axes(axes, xlabel, "solved (%)")
-        places = sorted({point.x for _, points in series for point in points})
-        axes.set_xticks(places)
+        axis_values = sorted({point.x for _, points in series for point in points})
+        axes.set_xticks(axis_values)
         axes.margins(x=0.06)
         shade = 0.16 if len(series) < 4 else 0.1 if len(series) < 8 else 0.05  # many bands lie over each other
         for number, points in series:
@@ -72,12 +72,12 @@ def bars_figure(name: str, series: Sequence[tuple[int, Sequence[Point]]], ticks:
     """
 
     def plot(axes: Axes) -> None:
-        _axes(axes, "solved alone (of its solo samples)", "solved (%)")
+        _axes(axes, "solved solo (of its solo samples)", "solved (%)")
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_xlim(-0.5, len(ticks) - 0.5)
         step = min(0.16, 0.7 / max(len(series), 1))
-        for place, (number, points) in enumerate(series):
-            shift = (place - (len(series) - 1) / 2) * step
+        for axis_value, (number, points) in enumerate(series):
+            shift = (axis_value - (len(series) - 1) / 2) * step
             colour = SERIES[number % len(SERIES)]
             for point in points:
                 axes.vlines(
@@ -92,22 +92,22 @@ def bars_figure(name: str, series: Sequence[tuple[int, Sequence[Point]]], ticks:
 def scatter_figure(
     name: str, series: Sequence[tuple[int, Point, Point]], references: Sequence[ReferencePoint], title: str
 ) -> str:
-    """Recoverability against accuracy alone, before the paper's models.
+    """Recoverability against accuracy solo, before the paper's models.
 
     Args:
         name: Of the figure.
-        series: Numbers of runs, with their accuracy alone (`y` of the first point) and their recoverability.
+        series: Numbers of runs, with their accuracy solo (`y` of the first point) and their recoverability.
         references: The paper's models.
         title: What is read out for the figure.
     """
 
     def plot(axes: Axes) -> None:
-        _axes(axes, "solved alone (average Pass@1, %)", "recoverability (%)")
+        _axes(axes, "solved solo (average Pass@1, %)", "recoverability (%)")
         axes.set_xlim(0, 102)
         axes.set_xticks(range(0, 101, 20))
         for reference in references:
             x, y = 100 * reference.solo, 100 * reference.recoverability
-            text = f"{reference.model}: {x:.1f} % alone, {y:.1f} % recovered (paper)"
+            text = f"{reference.model}: {x:.1f} % solo, {y:.1f} % recovered (paper)"
             axes.plot(
                 [x],
                 [y],
@@ -118,11 +118,11 @@ def scatter_figure(
                 markeredgewidth=0,
                 gid=f"title:{text}",
             )
-        for number, alone, found in series:
+        for number, solo, found in series:
             colour = SERIES[number % len(SERIES)]
-            axes.vlines(alone.y, found.low, found.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
-            axes.hlines(found.y, alone.low, alone.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
-            _dots(axes, number, [alone.y], [found.y], size=7)
+            axes.vlines(solo.y, found.low, found.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
+            axes.hlines(found.y, solo.low, solo.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
+            _dots(axes, number, [solo.y], [found.y], size=7)
 
     return draw(name, title, plot)
 

@@ -385,7 +385,7 @@
       fact("variant", safe(value("variant", at))),
       fact("subsets", safe(value("subsets", at) || "none")),
       fact("benchmark", safe(value("benchmark", at))),
-      fact("alone", `${columns.solved[at]}/${columns.sampled[at]}`),
+      fact("solo", `${columns.solved[at]}/${columns.sampled[at]}`),
       columns.tokens[at] === null ? "" : fact("wrote", count(columns.tokens[at], "token")),
       prefixTokens === null ? "" : fact("after", count(prefixTokens, "token"),
         limit ? `, ${(100 * prefixTokens / limit).toFixed(1)} % of the ${limit.toLocaleString("en")} allowed` : ""),

@@ -161,7 +161,7 @@ def _render(shown: Sequence[Shown], listed: dict[str, object]) -> str:
         runs=shown,
         figures=figures,
         keys=[_key(one.number) for one in shown],
-        rooms=any(one.rooms for one in shown),
+        usages=any(one.usages for one in shown),
         listed=Markup(script_json(listed)),  # noqa: S704 - escaped for a script element
         data_sets=sorted({_data_name(one) for one in shown}),
         outcomes=sum(one.outcomes for one in shown),

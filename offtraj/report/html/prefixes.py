@@ -1,6 +1,6 @@
 """What a model was given to go on from: the segments of rows, from the data set that a run was made on.
 
-A run's folder has the continuations alone. Rows are joined by their ids, which are content hashes: nothing
+A run's folder has the continuations solo. Rows are joined by their ids, which are content hashes: nothing
 else can be mistaken for one.
 """
 
@@ -34,9 +34,9 @@ def find_data(run: RunFolder, given: Sequence[str] = ()) -> tuple[DataFolder | N
     wanted = run.info.get("data") or {}
     name = f"{wanted.get('name')}-{wanted.get('version')}"
     here = Path("data") / name
-    beside = run.path.resolve().parent.parent / "data" / name
+    compare_with_paper = run.path.resolve().parent.parent / "data" / name
     others = []
-    for where in dict.fromkeys([*given, str(here), str(beside)]):
+    for where in dict.fromkeys([*given, str(here), str(compare_with_paper)]):
         if where not in given and not Path(where).is_dir():
             continue
         try:
@@ -65,7 +65,7 @@ class Prefixes:
     _at: int = field(default=-1, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._places = {row_id: place for place, row_id in enumerate(self._ids())}
+        self._places = {row_id: axis_value for axis_value, row_id in enumerate(self._ids())}
         self._rows = self._read()
 
     def of(self, row_id: str) -> tuple[Segment, ...] | None:
@@ -74,13 +74,13 @@ class Prefixes:
         Raises:
             DataError: for a file that is no steered set.
         """
-        place = self._places.get(row_id)
-        if place is None:
+        axis_value = self._places.get(row_id)
+        if axis_value is None:
             self.missing += 1
             return None
-        if place < self._at:
+        if axis_value < self._at:
             self._rows, self._at = self._read(), -1
-        while self._at < place:
+        while self._at < axis_value:
             self._last, self._at = next(self._rows), self._at + 1
         return self._last[1]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from offtraj._util.packaged import packaged
 from offtraj.metrics.scores import Cell, percent
-from offtraj.metrics.solo import score_alone
+from offtraj.metrics.solo import score_solo
 from offtraj.spec import SamplingSpec
 from offtraj.studies.pocket.training import RECORD
 
@@ -30,17 +30,17 @@ class Measured:
 
 def measure(sampling: SamplingSpec, solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
     """What a run of the family's spec, and the solo samples before it, say of a member."""
-    places = sorted({place for cell in cells if (place := cell.place) is not None})
-    lines = [("alone", [*[""] * len(places), str(score_alone({"": solve_rates}) or "–")])]
+    axis_values = sorted({axis_value for cell in cells if (axis_value := cell.axis_value) is not None})
+    lines = [("alone", [*[""] * len(axis_values), str(score_solo({"": solve_rates}) or "–")])]
     groups: dict[tuple[str, str], dict[float | None, Cell]] = {}
     for cell in cells:
         if cell.subset == "individual" and cell.guide is None:
-            groups.setdefault((cell.test, cell.variant), {})[cell.place] = cell
+            groups.setdefault((cell.test, cell.variant), {})[cell.axis_value] = cell
     for (test, variant), at in groups.items():
         name = test if variant == "default" else f"{test}, {variant}"
-        values = [percent(at[place].score) if place in at else "" for place in places]
+        values = [percent(at[axis_value].score) if axis_value in at else "" for axis_value in axis_values]
         lines.append((name, [*values, percent(at[None].score, at[None].interval)]))
-    columns = [*(f"{place:.0%}" for place in places), "average"]
+    columns = [*(f"{axis_value:.0%}" for axis_value in axis_values), "average"]
     return Measured(sum(solve_rates.values()), sampling, solve_rates, columns, lines)
 
 

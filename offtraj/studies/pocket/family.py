@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-from offtraj._util.progress import Advance, Stage, quiet
+from offtraj._util.progress import OnProgress, Progress, no_progress
 from offtraj.errors import OutputError, UsageError
 from offtraj.studies.pocket.recipe import FAMILY, Recipe
 from offtraj.studies.pocket.training import RECORD, train
@@ -38,7 +38,7 @@ def choose(names: Sequence[str], *, seed: int | None) -> list[Recipe]:
     return recipes if seed is None else [replace(recipe, seed=seed) for recipe in recipes]
 
 
-def train_family(recipes: Sequence[Recipe], out: Path, *, jobs: int, stage: Stage = quiet) -> list[Path]:
+def train_family(recipes: Sequence[Recipe], out: Path, *, jobs: int, progress: Progress = no_progress) -> list[Path]:
     """Train members into folders of `out`; those that are there already, by the same recipe, stay as they are.
 
     Each runs in a process of its own, `jobs` at a time, the longest first. They end when this one does.
@@ -53,7 +53,7 @@ def train_family(recipes: Sequence[Recipe], out: Path, *, jobs: int, stage: Stag
         context = get_context("spawn")
         told: Queue[_Told] = context.Queue()
         stop = context.Event()
-        advances = {recipe.name: stage(f"train {recipe.name}", recipe.trained_steps) for recipe in missing}
+        advances = {recipe.name: progress(f"train {recipe.name}", recipe.trained_steps) for recipe in missing}
         # A thread reads what the processes tell, so that none waits for the progress bar.
         listener = Thread(target=_listen, args=(told, advances))
         listener.start()
@@ -72,7 +72,7 @@ def train_family(recipes: Sequence[Recipe], out: Path, *, jobs: int, stage: Stag
     return [out / recipe.name for recipe in recipes]
 
 
-def _listen(told: Queue[_Told], advances: Mapping[str, Advance]) -> None:
+def _listen(told: Queue[_Told], advances: Mapping[str, OnProgress]) -> None:
     while (news := told.get()) is not None:
         name, steps = news
         advances[name](steps)
@@ -97,12 +97,12 @@ def _begin(told: Queue[_Told], stop: Event, parent: int) -> None:
 def _train(recipe: Recipe, out: Path) -> None:
     told, stop, parent = _links[0]
 
-    def advance(steps: int) -> None:
+    def on_progress(steps: int) -> None:
         if stop.is_set() or os.getppid() != parent:
             raise KeyboardInterrupt
         told.put((recipe.name, steps))
 
-    train(recipe, out, advance)
+    train(recipe, out, on_progress)
 
 
 def _is_there(folder: Path, recipe: Recipe) -> bool:

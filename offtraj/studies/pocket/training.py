@@ -15,7 +15,7 @@ from typing import Any
 
 from offtraj._util.atomic import new_folder
 from offtraj._util.digest import file_sha256
-from offtraj._util.progress import Advance, unseen
+from offtraj._util.progress import OnProgress, no_steps
 from offtraj.errors import OutputError, UsageError, import_extra
 from offtraj.studies.pocket.examples import Batch, Examples
 from offtraj.studies.pocket.recipe import Recipe
@@ -46,7 +46,7 @@ class _State:
         return len(self.losses)
 
 
-def train(recipe: Recipe, out: Path, advance: Advance = unseen) -> Path:
+def train(recipe: Recipe, out: Path, on_progress: OnProgress = no_steps) -> Path:
     """Train a member and write its folder: weights in bfloat16, tokenizer, and how it was trained.
 
     It runs on one core, so that the same machine and libraries give the same weights, bit for bit. A training that
@@ -55,7 +55,7 @@ def train(recipe: Recipe, out: Path, advance: Advance = unseen) -> Path:
     Args:
         recipe: What to train.
         out: The member's folder; states are kept beside it until it is done.
-        advance: Told of steps that are done.
+        on_progress: Told of steps that are done.
 
     Raises:
         MissingExtraError: without the `train` extra.
@@ -69,14 +69,14 @@ def train(recipe: Recipe, out: Path, advance: Advance = unseen) -> Path:
     kept = out.parent / f".{out.name}.state"
     state = _start(recipe, tokenizer)
     _restore(state, recipe, kept)
-    advance(state.step)
+    on_progress(state.step)
     started = time.monotonic() - state.seconds
     for batch in Examples(recipe, tokenizer).batches(state.step):
         if state.step >= recipe.trained_steps:
             break
         _step(state, batch, _rate(recipe, state.step))
         state.seconds = time.monotonic() - started
-        advance(1)
+        on_progress(1)
         if state.step % _KEEP_EVERY == 0:
             _keep(state, recipe, kept)
     with new_folder(out) as folder:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from offtraj._util.tasks import Beside
+from offtraj._util.tasks import BoundedTasks
 
 
 async def test_all_have_ended_when_the_block_has() -> None:
@@ -16,7 +16,7 @@ async def test_all_have_ended_when_the_block_has() -> None:
         await asyncio.sleep(0.001)
         done.append(number)
 
-    async with Beside(3) as beside:
+    async with BoundedTasks(3) as beside:
         for number in range(10):
             await beside.start(work(number))
     assert sorted(done) == list(range(10))
@@ -32,7 +32,7 @@ async def test_no_more_run_at_once_than_allowed() -> None:
         await asyncio.sleep(0.001)
         running -= 1
 
-    async with Beside(3) as beside:
+    async with BoundedTasks(3) as beside:
         for _ in range(10):
             await beside.start(work())
     assert most == 3
@@ -44,7 +44,7 @@ async def test_the_first_error_is_raised_as_it_is() -> None:
         raise ValueError(message)
 
     with pytest.raises(ValueError, match="first"):
-        async with Beside(3) as beside:
+        async with BoundedTasks(3) as beside:
             await beside.start(fail("first"))
             await asyncio.sleep(0.01)
             await beside.start(fail("second"))
@@ -61,7 +61,7 @@ async def test_an_error_of_the_block_cancels_what_runs() -> None:
             raise
 
     with pytest.raises(KeyError):
-        async with Beside(3) as beside:
+        async with BoundedTasks(3) as beside:
             await beside.start(work())
             await asyncio.sleep(0)
             raise KeyError

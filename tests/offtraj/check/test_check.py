@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.factories import AtSight, write_small_benchmark
+from support.factories import FastVerifier, write_small_benchmark
 
 from offtraj._util.digest import file_sha256
 from offtraj.check.check import check
@@ -21,9 +21,10 @@ from offtraj.dataset.folder import open_folder
 from offtraj.dataset.manifest import Manifest
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.hub.card import render_card
-from offtraj.run.row import Segment, compose, row_id
+from offtraj.run.row import Segment
 from offtraj.spec import load_spec
 from offtraj.store import Store
+from offtraj_builders.composition import compose, row_id
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Rows = list[dict[str, Any]]
@@ -48,7 +49,7 @@ def copy(sound: Path, tmp_path: Path) -> Path:
 
 async def checked(folder: Path, store: Store) -> Checked:
     data = open_folder(str(folder))
-    return await check(data, spec=data.spec, store=store, verifier=AtSight())
+    return await check(data, spec=data.spec, store=store, verifier=FastVerifier())
 
 
 def said(found: Checked) -> str:

@@ -15,25 +15,25 @@ from offtraj.cli import console
 def test_waiting_is_a_plain_line_now_and_then_where_the_output_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with console.stages() as stage:
+    with console.show_progress() as progress:
         for second in range(5):
-            stage.wait(f"starting: {second} s")
-        stage.wait("")
-        stage.wait("starting again")
+            progress.wait(f"starting: {second} s")
+        progress.wait("")
+        progress.wait("starting again")
         monkeypatch.setattr(console, "_EVERY", 0.0)
-        stage.wait("starting still")
+        progress.wait("starting still")
     assert capsys.readouterr().err.splitlines() == ["starting: 0 s", "starting again", "starting still"]
 
 
 PROGRAM = """
 import time
-from offtraj.cli.console import stages
-with stages() as stage:
-    advance = stage("solo", 4)
-    stage.wait("starting vLLM: [1] s")
+from offtraj.cli.console import show_progress
+with show_progress() as progress:
+    on_progress = progress("solo", 4)
+    progress.wait("starting vLLM: [1] s")
     time.sleep(0.5)
-    stage.wait("")
-    advance(4)
+    progress.wait("")
+    on_progress(4)
 """
 
 

@@ -83,7 +83,7 @@ def test_a_run_is_judged_audited_and_graded_again(
     passed = [o for o in outcomes(run) if (o["decided_by"], o["verdict"]) == ("rule", "correct")]
     passes = len({(o["question_id"], o["completion"]) for o in passed})
     assert scores["audit"]["passes"] == scores["audit"]["confirmed"] == passes
-    assert scores["audit"]["canaries"] == passes
+    assert scores["audit"]["controls"] == passes
     assert (scores["audit"]["agreement"], scores["audit"]["false_positive_rate"]) == (1.0, 0.0)
     info = json.loads((run / "run.json").read_text())
     assert info["judge"]["identity"] == "chat:j"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from support.factories import PARAMS
 
 from offtraj.engines.sampler import request_key, sample
-from offtraj.model.completion import Completion, Exactness, Failure, Reply, Request, SamplingParams
+from offtraj.model.completion import Completion, Failure, PromptMode, Reply, Request, SamplingParams
 from offtraj.model.prompt import Prompt
 from offtraj.store import Store
 
@@ -17,7 +17,7 @@ class Echo:
     """An engine that writes the sample's number, and fails where it is told to."""
 
     identity = "echo"
-    exactness: Exactness = "ids"
+    exactness: PromptMode = "ids"
 
     def __init__(self, fails: set[int] | None = None) -> None:
         self.asked: list[tuple[str, tuple[int, ...]]] = []

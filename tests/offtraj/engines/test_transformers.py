@@ -14,15 +14,15 @@ from offtraj.engines.sampler import request_key
 from offtraj.engines.transformers import LocalEngine
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Reply, Request, SamplingParams
-from offtraj.model.model import Reasoner, reasoner_at
+from offtraj.model.model import Model, model_at
 
 
 @pytest.fixture(scope="module")
-def reasoner(qwen3: Path) -> Reasoner:
-    return reasoner_at(str(qwen3))
+def reasoner(qwen3: Path) -> Model:
+    return model_at(str(qwen3))
 
 
-def make_request(reasoner: Reasoner, question: str, samples: int = 1, **params: float) -> Request:
+def make_request(reasoner: Model, question: str, samples: int = 1, **params: float) -> Request:
     assert reasoner.format is not None
     prompt = reasoner.format.solo(question)
     values = SamplingParams(
@@ -39,7 +39,7 @@ async def generate(engine: LocalEngine, requests: list[Request]) -> dict[tuple[s
     return found
 
 
-async def test_every_sample_gets_a_completion_within_its_budget(reasoner: Reasoner) -> None:
+async def test_every_sample_gets_a_completion_within_its_budget(reasoner: Model) -> None:
     requests = [make_request(reasoner, f"What is {n} + {n}?" + " Hm." * n, samples=2) for n in range(5)]
     found = await generate(LocalEngine(reasoner, batch=3), requests)
     assert set(found) == {(request.subject, n) for request in requests for n in range(2)}
@@ -51,21 +51,21 @@ async def test_every_sample_gets_a_completion_within_its_budget(reasoner: Reason
         )
 
 
-async def test_a_sample_depends_on_its_prompt_and_seed_and_not_on_its_batch(reasoner: Reasoner) -> None:
+async def test_a_sample_depends_on_its_prompt_and_seed_and_not_on_its_batch(reasoner: Model) -> None:
     requests = [make_request(reasoner, f"What is {n}?" + " Hm." * n, samples=3) for n in range(4)]
     together = await generate(LocalEngine(reasoner, batch=12), requests)
     alone = await generate(LocalEngine(reasoner, batch=1), list(reversed(requests)))
     assert together == alone
 
 
-async def test_samples_and_seeds_differ(reasoner: Reasoner) -> None:
+async def test_samples_and_seeds_differ(reasoner: Model) -> None:
     found = await generate(LocalEngine(reasoner, batch=8), [make_request(reasoner, "x", samples=8)])
     assert len({completion.text for completion in found.values()}) > 4
     other = await generate(LocalEngine(reasoner, batch=8), [make_request(reasoner, "x", samples=8, seed=1)])
     assert found != other
 
 
-async def test_temperature_0_is_greedy(reasoner: Reasoner) -> None:
+async def test_temperature_0_is_greedy(reasoner: Model) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -82,7 +82,7 @@ async def test_temperature_0_is_greedy(reasoner: Reasoner) -> None:
     assert {completion.text for completion in found.values()} == {expected}
 
 
-async def test_samples_follow_the_models_own_distribution(reasoner: Reasoner) -> None:
+async def test_samples_follow_the_models_own_distribution(reasoner: Model) -> None:
     """Nothing of the model's generation defaults (top-k 20, repetition penalty 1.3) leaks into the test."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -110,12 +110,12 @@ async def test_samples_follow_the_models_own_distribution(reasoner: Reasoner) ->
     assert stats.chisquare([counts[k] for k in keys], [expected[k] for k in keys]).pvalue > 1e-4
 
 
-async def test_a_prompt_that_takes_the_whole_budget_is_truncated(reasoner: Reasoner) -> None:
+async def test_a_prompt_that_takes_the_whole_budget_is_truncated(reasoner: Model) -> None:
     found = await generate(LocalEngine(reasoner, batch=2), [make_request(reasoner, "x", max_tokens=3)])
     assert [(c.text, c.finish_reason, c.tokens) for c in found.values()] == [("", "length", 0)]
 
 
-async def test_a_context_that_is_too_short_is_refused_or_where_asked_for_the_limit(reasoner: Reasoner) -> None:
+async def test_a_context_that_is_too_short_is_refused_or_where_asked_for_the_limit(reasoner: Model) -> None:
     long = make_request(reasoner, "Hm. " * 1005, max_tokens=100_000)
     assert long.prompt is not None
     with pytest.raises(EngineError, match=r"holds 2048 tokens .* `sampling.max_tokens` is 100000: lower max_tokens"):
@@ -126,7 +126,7 @@ async def test_a_context_that_is_too_short_is_refused_or_where_asked_for_the_lim
     assert found.tokens <= 2048 - len(long.prompt.ids)
 
 
-async def test_special_tokens_stay_in_the_text(reasoner: Reasoner) -> None:
+async def test_special_tokens_stay_in_the_text(reasoner: Model) -> None:
     """The delimiters are special tokens of the vocabulary; only the end token is left out."""
     request = make_request(reasoner, "x", samples=400, temperature=2, top_p=1)
     found = await generate(LocalEngine(reasoner, batch=200), [request])
@@ -136,7 +136,7 @@ async def test_special_tokens_stay_in_the_text(reasoner: Reasoner) -> None:
     assert not any(text.endswith("<|im_end|>") for text in texts)
 
 
-async def test_nothing_is_loaded_before_the_first_request(reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_loaded_before_the_first_request(reasoner: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     import transformers
 
     def refuse(*_: object, **__: object) -> None:
@@ -148,18 +148,18 @@ async def test_nothing_is_loaded_before_the_first_request(reasoner: Reasoner, mo
     await engine.close()
 
 
-async def test_weights_that_cannot_be_loaded_are_said(reasoner: Reasoner, tmp_path: Path, qwen3: Path) -> None:
+async def test_weights_that_cannot_be_loaded_are_said(reasoner: Model, tmp_path: Path, qwen3: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     for file in qwen3.iterdir():
         (broken / file.name).write_bytes(b"x" if file.name == "model.safetensors" else file.read_bytes())
-    other = reasoner_at(str(broken))
+    other = model_at(str(broken))
     assert other.revision != reasoner.revision
     with pytest.raises(EngineError, match="cannot be loaded"):
         await generate(LocalEngine(other, batch=1), [make_request(other, "x")])
 
 
-async def test_a_cancelled_generation_stops_its_thread(reasoner: Reasoner) -> None:
+async def test_a_cancelled_generation_stops_its_thread(reasoner: Model) -> None:
     request = make_request(reasoner, "x", samples=8, max_tokens=2000, top_p=1, temperature=2)
     engine = LocalEngine(reasoner, batch=8)
 
@@ -178,11 +178,11 @@ def test_a_folders_identity_is_its_content(qwen3: Path, r1: Path, tmp_path: Path
     copy.mkdir()
     for file in qwen3.iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
-    assert reasoner_at(str(copy)).identity == reasoner_at(str(qwen3)).identity != reasoner_at(str(r1)).identity
+    assert model_at(str(copy)).identity == model_at(str(qwen3)).identity != model_at(str(r1)).identity
     (copy / "config.json").write_text((copy / "config.json").read_text().replace("2048", "2047"))
-    assert reasoner_at(str(copy)).identity != reasoner_at(str(qwen3)).identity
+    assert model_at(str(copy)).identity != model_at(str(qwen3)).identity
 
 
 def test_a_folder_without_a_tokenizer_is_said(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="the tokenizer of .* cannot be loaded"):
-        reasoner_at(str(tmp_path))
+        model_at(str(tmp_path))

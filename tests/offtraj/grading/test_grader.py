@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from support.judge import student
 
-from offtraj.grading.grader import Asked, Grader
+from offtraj.grading.grader import Grader, GradingItem
 from offtraj.grading.judge.audit import Audit, AuditReport, chosen, known_wrong
 from offtraj.grading.judge.judge import Judge
 from offtraj.grading.math.answer import Answer
@@ -25,7 +25,7 @@ class Exact:
         self.version = version
         self.asked: list[tuple[str, str]] = []
 
-    def at_sight(self, gold: str, answer: Answer, **_: object) -> Comparison | None:
+    def fast_compare(self, gold: str, answer: Answer, **_: object) -> Comparison | None:
         guessed = answer.how == "guess" and gold == answer.text
         return Comparison("undecided", "guess") if guessed else None
 
@@ -138,21 +138,21 @@ async def test_a_judge_is_asked_only_where_the_rule_does_not_pass(
 ) -> None:
     chat = Decided("five")
     grader = Grader(Exact(), store, Judge(chat, store))
-    assert await grader.grade(Asked("5", "How many?"), text, finish) == verdict
+    assert await grader.grade(GradingItem("5", "How many?"), text, finish) == verdict
     assert chat.asked == asked
 
 
 async def test_passes_are_audited_with_canaries_beside_them(store: Store) -> None:
-    chat = Decided("1", "2", "4", "9")  # confirms three passes of four, and falls for one canary
+    chat = Decided("1", "2", "4", "9")  # confirms three passes of four, and falls for one negative control
     grader = Grader(Exact(), store, Judge(chat, store), Audit(share=1.0, seed=0))
     for _ in range(2):  # grading twice counts once
         for gold in "1234":
-            verdict = await grader.grade(Asked(gold, "q"), rf"\boxed{{{gold}}}", "stop")
+            verdict = await grader.grade(GradingItem(gold, "q"), rf"\boxed{{{gold}}}", "stop")
             assert verdict == Verdict("correct", "rule", "boxed")  # whatever the judge says
     assert chat.asked == ["1", "3", "2", "5", "3", "7", "4", "9"]
     assert grader.audit is not None
     report = grader.audit.report()
-    assert report == AuditReport(passes=4, confirmed=3, canaries=4, accepted=1, unruled=0)
+    assert report == AuditReport(passes=4, confirmed=3, controls=4, accepted=1, unruled=0)
     assert (report.agreement, report.false_positive_rate) == (0.75, 0.25)
 
 

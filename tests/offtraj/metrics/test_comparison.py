@@ -38,7 +38,7 @@ def make_run(verdicts: str, *, first: int = 0, model: str = "weak", **row: Any) 
 
 def whole(comparison: Comparison) -> Difference:
     """The one difference over all positions."""
-    found = [one for one in comparison.differences if one.place is None]
+    found = [one for one in comparison.differences if one.axis_value is None]
     assert len(found) == 1
     return found[0]
 

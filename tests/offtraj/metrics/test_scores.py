@@ -82,7 +82,7 @@ def test_cells_without_a_verdict_have_no_score() -> None:
 def test_net_of_revealed_answers_rows_that_give_them_away_are_left_out() -> None:
     guided = {"test": "guidability", "position": None, "ratio": 0.4}
     outcomes = make_outcomes("+++", reveals_answer=True, **guided) + make_outcomes("+---" * 3, **guided)
-    whole = next(one for one in summarise(outcomes) if one.place is None)
+    whole = next(one for one in summarise(outcomes) if one.axis_value is None)
     assert (whole.n, whole.revealed, whole.net_n) == (15, 3, 12)
     assert (whole.score, whole.net_score) == (6 / 15, 0.25)
     assert whole.net_interval is not None and whole.net_interval != whole.interval
@@ -99,7 +99,7 @@ def test_benchmarks_and_solve_rates_have_cells_of_their_own() -> None:
     cells = stratify(outcomes)
     assert [cell(cells, benchmark=name, position=None).score for name in "ab"] == [1, 1 / 3]
     assert cell(cells, solve_rate="1/8", position=0.8).n == 3
-    assert [c.solve_rate for c in cells if c.place is None] == [None, None, "1/8", "8/8"]
+    assert [c.solve_rate for c in cells if c.axis_value is None] == [None, None, "1/8", "8/8"]
     assert all((c.benchmark is None) != (c.solve_rate is None) for c in cells)
     assert not any(c.benchmark or c.solve_rate for c in summarise(outcomes))
 

@@ -1,4 +1,4 @@
-"""What a run's outcomes are beside their scores: how they were sent, what ran out of room, what is missing."""
+"""What a run's outcomes are beside their scores: how they were sent, what ran out of tokens, what is missing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from support.factories import make_row
 
 from offtraj.grading.verdict import Verdict
-from offtraj.metrics.summary import tally_of
-from offtraj.metrics.usage import Use, room_of
-from offtraj.model.completion import Completion, Exactness, FinishReason
+from offtraj.metrics.summary import summarise_run
+from offtraj.metrics.usage import OutcomeTokens, token_usage
+from offtraj.model.completion import Completion, FinishReason, PromptMode
 from offtraj.run.outcome import Outcome, outcome_of, outcome_schema, outcomes_to_batch, read_outcomes
 
 RIGHT = Verdict("correct", "rule", "boxed")
@@ -27,7 +27,7 @@ def make_outcome(
     prefix: int | None = 20,
     prompt: int = 40,
     limit: int | None = 100,
-    exactness: Exactness = "ids",
+    exactness: PromptMode = "ids",
     **fields: Any,
 ) -> Outcome:
     """An outcome that took so many tokens."""
@@ -43,12 +43,12 @@ def make_missing(reason: str, row: str = "a" * 64, **fields: Any) -> Outcome:
     return replace(made, row_id=row, **fields)
 
 
-def room(*outcomes: Outcome) -> Any:
-    return room_of([Use.of(outcome) for outcome in outcomes])
+def usage(*outcomes: Outcome) -> Any:
+    return token_usage([OutcomeTokens.of(outcome) for outcome in outcomes])
 
 
 def test_what_is_cut_off_is_counted_whatever_its_verdict() -> None:
-    found = room(
+    found = usage(
         make_outcome(60, "length"), make_outcome(60, "length", verdict="incorrect"), make_outcome(20),
         make_missing("not_sampled: timeout"),
     )  # fmt: skip
@@ -57,22 +57,22 @@ def test_what_is_cut_off_is_counted_whatever_its_verdict() -> None:
 
 
 def test_a_prefix_over_the_limit_takes_more_than_all_of_it() -> None:
-    found = room(make_outcome(0, "length", prefix=120, prompt=140), make_outcome(prefix=20))
+    found = usage(make_outcome(0, "length", prefix=120, prompt=140), make_outcome(prefix=20))
     assert (found.mean_prefix_share, found.max_prefix_share) == (pytest.approx(0.7), 1.2)
     assert (found.cut_off, found.cut_early) == (1, 0)
 
 
 def test_an_end_before_the_limit_is_somebody_elses() -> None:
     """An engine that holds fewer tokens than the spec asks for."""
-    found = room(make_outcome(30, "length"), make_outcome(60, "length"))
+    found = usage(make_outcome(30, "length"), make_outcome(60, "length"))
     assert (found.cut_off, found.cut_early) == (2, 1)
     assert "2 of 2 completions ended by length, 1 of them before the limit was reached" in str(found)
     # Of a chat turn the server counts tokens that we do not.
-    assert room(make_outcome(30, "length", exactness="chat")).cut_early == 0
+    assert usage(make_outcome(30, "length", exactness="chat")).cut_early == 0
 
 
 def test_what_recordings_do_not_say_is_not_known_and_not_zero() -> None:
-    found = room(make_outcome(finish=None, tokens=None, prefix=None, limit=None))  # type: ignore[arg-type]
+    found = usage(make_outcome(finish=None, tokens=None, prefix=None, limit=None))  # type: ignore[arg-type]
     assert (found.completions, found.cut_off, found.mean_tokens, found.max_prefix_share) == (1, None, None, None)
     assert not found.is_known
     assert str(found) == "not known"
@@ -81,38 +81,38 @@ def test_what_recordings_do_not_say_is_not_known_and_not_zero() -> None:
 def test_what_is_missing_is_counted_by_reason_with_examples_and_a_remedy() -> None:
     timeout, prefix = "not_sampled: timeout after 3600 s", "not_sampled: the prefix holds '</think>'"
     outcomes = [make_outcome(), *(make_missing(timeout, f"{n:064x}") for n in range(5)), make_missing(prefix)]
-    tally = tally_of(outcomes)
-    assert [(one.reason, one.n, one.rows) for one in tally.unscored] == [
+    summary = summarise_run(outcomes)
+    assert [(one.reason, one.n, one.rows) for one in summary.unscored] == [
         (timeout, 5, tuple(f"{n:064x}" for n in range(3))),
         (prefix, 1, ("a" * 64,)),
     ]
-    assert tally.missing == (
+    assert summary.missing == (
         f"unscored: 6 of 7: {timeout} (5), {prefix} (1); for example row 000000000000; the same command tries 5 of them "
         "again"
     )
-    assert "again" not in tally_of([make_missing(prefix)]).missing  # it would change nothing
-    assert "again" not in tally_of([replace(make_missing("units"), completion="x")]).missing
-    assert tally_of([make_outcome()]).missing == ""
+    assert "again" not in summarise_run([make_missing(prefix)]).missing  # it would change nothing
+    assert "again" not in summarise_run([replace(make_missing("units"), completion="x")]).missing
+    assert summarise_run([make_outcome()]).missing == ""
 
 
 def test_reasons_that_all_differ_are_not_all_kept() -> None:
-    tally = tally_of(make_missing(f"not_sampled: request {n} failed", f"{n:064x}") for n in range(1000))
-    assert len(tally.unscored) == 51
-    assert sum(one.n for one in tally.unscored) == 1000
-    assert (tally.unscored[0].reason, tally.unscored[0].n) == ("other reasons", 950)
-    assert tally.missing.count("failed") == 3 and "47 more reasons" in tally.missing
+    summary = summarise_run(make_missing(f"not_sampled: request {n} failed", f"{n:064x}") for n in range(1000))
+    assert len(summary.unscored) == 51
+    assert sum(one.n for one in summary.unscored) == 1000
+    assert (summary.unscored[0].reason, summary.unscored[0].n) == ("other reasons", 950)
+    assert summary.missing.count("failed") == 3 and "47 more reasons" in summary.missing
 
 
 def test_a_servers_words_move_no_cursor() -> None:
-    said = tally_of([make_missing("not_sampled: \x1b[2J\u202egone\r\nfor good")]).missing
+    said = summarise_run([make_missing("not_sampled: \x1b[2J\u202egone\r\nfor good")]).missing
     assert "not_sampled: [U+001B][2J[U+202E]gone[U+000D] for good (1)" in said
     assert said.isprintable()
 
 
 def test_modes_are_counted_and_all_but_ids_marked() -> None:
-    exact = tally_of([make_outcome(), make_outcome()])
+    exact = summarise_run([make_outcome(), make_outcome()])
     assert (exact.mark, exact.marked("tiny"), exact.sent) == ("", "tiny", "prompts: as token ids")
-    mixed = tally_of([make_outcome(), *[make_outcome(exactness="chat")] * 2])
+    mixed = summarise_run([make_outcome(), *[make_outcome(exactness="chat")] * 2])
     assert mixed.exactness == {"chat": 2, "ids": 1}
     assert mixed.marked("tiny") == "tiny (chat, ids)"
     assert mixed.sent.startswith("prompts: as a prefilled chat turn (2 of 3), as token ids (1 of 3), so not known")
@@ -130,5 +130,6 @@ def test_outcomes_of_earlier_versions_are_read(tmp_path: Path) -> None:
             assert (read.max_tokens, read.prefix_share, read.tokens) == (None, None, 10)
             assert (read.completion, read.answer) == ("x" if texts else None, "" if "answer" in later else "1")
         assert (
-            str(tally_of([read]).room) == "0 of 1 completions ended by length; 10 tokens on average, 10 in the median"
+            str(summarise_run([read]).usage)
+            == "0 of 1 completions ended by length; 10 tokens on average, 10 in the median"
         )

@@ -22,12 +22,19 @@ from offtraj.evaluate.run_folder import RunFolder, write_run
 from offtraj.grading.verdict import Verdict
 from offtraj.metrics.scores import summarise
 from offtraj.model.completion import Completion
-from offtraj.report.paper import Beside, PaperCell, beside, beside_run, paper_cells, reference_points
+from offtraj.report.paper import (
+    PaperCell,
+    PaperComparison,
+    compare_run_with_paper,
+    compare_with_paper,
+    paper_cells,
+    reference_points,
+)
 from offtraj.run.outcome import Outcome, outcome_of
 from offtraj.run.row import Segment
 from offtraj.spec import load_spec
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ROUNDING = 0.1 + 1e-9  # half a tenth of the average, and as much of its parts
 POSITIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
 RATIOS = (0.2, 0.4, 0.6, 0.8)
@@ -50,8 +57,10 @@ def averages_and_parts() -> dict[tuple[Any, ...], tuple[float, list[float]]]:
         rows[cell.table, cell.domain, cell.model, cell.measure, cell.variant].append(cell)
     found = {}
     for key, cells in rows.items():
-        parts = [cell.percent for cell in cells if cell.place is not None or cell.benchmark not in (None, "average")]
-        whole = [cell.percent for cell in cells if cell.place is None and cell.benchmark in (None, "average")]
+        parts = [
+            cell.percent for cell in cells if cell.axis_value is not None or cell.benchmark not in (None, "average")
+        ]
+        whole = [cell.percent for cell in cells if cell.axis_value is None and cell.benchmark in (None, "average")]
         if parts:
             assert len(whole) == 1
             found[key] = whole[0], parts
@@ -78,7 +87,7 @@ def test_a_number_that_several_tables_have_is_the_same_in_all_of_them() -> None:
     """Table 1 against the tables in the appendix, above all."""
     found: dict[tuple[Any, ...], dict[float, list[int]]] = defaultdict(lambda: defaultdict(list))
     for c in paper_cells():
-        key = (c.domain, c.model, c.measure, c.test, c.variant, c.subset, c.guide, c.distractor, c.place, c.benchmark,
+        key = (c.domain, c.model, c.measure, c.test, c.variant, c.subset, c.guide, c.distractor, c.axis_value, c.benchmark,
                c.solve_rate)  # fmt: skip
         found[key][c.percent].append(c.table)
     several = {key: dict(tables) for key, tables in found.items() if len(tables) > 1}
@@ -95,13 +104,13 @@ def test_scores_are_whole_numbers_of_what_they_stand_on() -> None:
     for cell in (*table(6), *table(7, measure="score"), *table(8), *table(10), *table(15)):
         if cell.n is not None:
             assert abs(round(cell.share * cell.n) / cell.n - cell.share) < 0.0005, cell
-    unknown = [(c.model, c.percent) for c in (*table(8), *table(10)) if c.place is not None and c.n is None]
+    unknown = [(c.model, c.percent) for c in (*table(8), *table(10)) if c.axis_value is not None and c.n is None]
     assert unknown == [("r1-llama-8b", 79.8), ("qwq-32b", 54.5)]
 
 
 def test_guides_weighted_by_their_trajectories_give_the_average_but_for_two_models() -> None:
     wrong = []
-    for whole in table(14, measure="score", place=None):
+    for whole in table(14, measure="score", axis_value=None):
         guides = table(16, model=whole.model, measure="score")
         assert sum(guide.n or 0 for guide in guides) == whole.n
         mean = sum(guide.percent * (guide.n or 0) for guide in guides) / (whole.n or 1)
@@ -112,8 +121,8 @@ def test_guides_weighted_by_their_trajectories_give_the_average_but_for_two_mode
 
 def test_table_7_says_what_changed_since_table_6() -> None:
     for change in table(7, measure="change"):
-        (kept,) = table(7, measure="score", model=change.model, place=change.place)
-        (default,) = table(6, measure="score", model=change.model, place=change.place)
+        (kept,) = table(7, measure="score", model=change.model, axis_value=change.axis_value)
+        (default,) = table(6, measure="score", model=change.model, axis_value=change.axis_value)
         assert kept.percent - default.percent == pytest.approx(change.percent, abs=ROUNDING)
 
 
@@ -151,7 +160,7 @@ def test_its_models_and_guides_are_those_of_the_spec() -> None:
 
 
 def test_the_papers_interval_is_wilsons() -> None:
-    (cell,) = table(6, model="qwq-32b", place=0.2)
+    (cell,) = table(6, model="qwq-32b", axis_value=0.2)
     expected = stats.binomtest(159, 200).proportion_ci(method="wilson")
     assert cell.interval is not None
     assert (cell.interval.low, cell.interval.high) == pytest.approx((expected.low, expected.high))
@@ -210,7 +219,7 @@ def both_tests() -> list[Outcome]:
     ]
 
 
-def row(rows: Iterable[Beside], measure: str = "score", **fields: Any) -> Beside:
+def row(rows: Iterable[PaperComparison], measure: str = "score", **fields: Any) -> PaperComparison:
     """The one comparison of a cell with these values."""
     found = [r for r in rows if r.paper.measure == measure and all(getattr(r.cell, n) == v for n, v in fields.items())]
     assert len(found) == 1, found
@@ -219,29 +228,29 @@ def row(rows: Iterable[Beside], measure: str = "score", **fields: Any) -> Beside
 
 def test_every_cell_that_both_have_stands_beside_the_papers() -> None:
     cells = summarise(both_tests())
-    rows = beside(cells, "qwen3-1.7b")
-    recovered = row(rows, test="recoverability", place=None)
+    rows = compare_with_paper(cells, "qwen3-1.7b")
+    recovered = row(rows, test="recoverability", axis_value=None)
     assert (recovered.tables, recovered.paper.percent) == ((1, 6, 11), 98.4)
     assert recovered.ours == 0.975
     assert recovered.difference == pytest.approx(-0.009)
     assert recovered.interval == recovered.cell.interval
     assert (recovered.paper_in_ours, recovered.ours_in_paper) == (True, True)
-    first = row(rows, test="recoverability", place=0.0)
+    first = row(rows, test="recoverability", axis_value=0.0)
     assert (first.tables, first.paper.percent, first.paper.n) == ((6,), 97.0, 200)
-    assert [row(rows, test="guidability", guide=None, place=at).paper.percent for at in RATIOS] == [
+    assert [row(rows, test="guidability", guide=None, axis_value=at).paper.percent for at in RATIOS] == [
         18.2,
         23.7,
         34.8,
         42.8,
     ]
-    assert row(rows, test="guidability", guide=None, place=None).tables == (1, 2, 14)
+    assert row(rows, test="guidability", guide=None, axis_value=None).tables == (1, 2, 14)
     assert row(rows, guide="deepseek-r1").paper.percent == 33.4
     assert len(rows) == 6 + 5 + 5 + 2  # positions, ratios, revealed answers, guides
 
 
 def test_revealed_answers_are_compared_too() -> None:
-    rows = beside(summarise(both_tests()), "qwen3-1.7b")
-    revealed = row(rows, "reveals", place=None)
+    rows = compare_with_paper(summarise(both_tests()), "qwen3-1.7b")
+    revealed = row(rows, "reveals", axis_value=None)
     assert (revealed.ours, revealed.paper.percent, revealed.tables) == (0.5, 18.0, (2, 14))
     assert (revealed.interval, revealed.paper_in_ours) == (None, None)
     assert revealed.ours_in_paper is False
@@ -249,15 +258,15 @@ def test_revealed_answers_are_compared_too() -> None:
 
 def test_an_average_over_other_positions_is_not_compared() -> None:
     outcomes = [one for at in POSITIONS[:3] for one in make_outcomes(39, 40, position=at, subsets=("shared",))]
-    assert {r.cell.place for r in beside(summarise(outcomes), "qwen3-1.7b")} == {0.0, 0.2, 0.4}
+    assert {r.cell.axis_value for r in compare_with_paper(summarise(outcomes), "qwen3-1.7b")} == {0.0, 0.2, 0.4}
 
 
 def test_distractors_twice_as_long_are_held_against_table_10() -> None:
     outcomes = [one for at in POSITIONS[:4] for one in make_outcomes(30, 40, position=at, ratio=0.4)]
-    rows = beside(summarise(outcomes), "qwen3-1.7b", distractor=0.4)
+    rows = compare_with_paper(summarise(outcomes), "qwen3-1.7b", distractor=0.4)
     assert {r.tables for r in rows} == {(10,)}
-    assert row(rows, place=None).paper.percent == 72.5
-    assert beside(summarise(outcomes), "qwen3-1.7b", distractor=0.3) == []
+    assert row(rows, axis_value=None).paper.percent == 72.5
+    assert compare_with_paper(summarise(outcomes), "qwen3-1.7b", distractor=0.3) == []
 
 
 def test_variants_are_held_against_their_tables() -> None:
@@ -270,8 +279,8 @@ def test_variants_are_held_against_their_tables() -> None:
         one for at in POSITIONS for one in make_outcomes(9, 10, position=at, subsets=("shared",), variant="cross-model")
     ]
     solved = [one for ratio in RATIOS for one in make_guided(9, 10, "qwq-32b", ratio, variant="solvable")]
-    rows = beside(summarise(kept + crossed + solved), "qwen3-1.7b")
-    assert row(rows, variant="keep-first-paragraph", place=0.8).paper.percent == 82.0
+    rows = compare_with_paper(summarise(kept + crossed + solved), "qwen3-1.7b")
+    assert row(rows, variant="keep-first-paragraph", axis_value=0.8).paper.percent == 82.0
     assert (row(rows, variant="cross-model").paper.percent, row(rows, variant="cross-model").paper.interval) == (
         97.5,
         None,
@@ -281,29 +290,29 @@ def test_variants_are_held_against_their_tables() -> None:
 
 def test_on_code_the_papers_numbers_are_those_on_code() -> None:
     forced = [one for ratio in RATIOS for one in make_guided(5, 10, "qwq-32b", ratio, variant="answer-forcing")]
-    rows = beside(summarise(forced), "qwen3-1.7b", domain="code")
+    rows = compare_with_paper(summarise(forced), "qwen3-1.7b", domain="code")
     assert [r.paper.percent for r in rows] == [46.7, 16.8, 34.0, 58.4, 77.4]
     with pytest.raises(UsageError, match="limo-32b"):
-        beside([], "limo-32b", domain="code")
+        compare_with_paper([], "limo-32b", domain="code")
 
 
 def test_a_cell_without_a_verdict_is_not_compared() -> None:
     outcome = outcome_of(
         make_row(0, model="qwen3-1.7b"), 0, None, Verdict("unscored", None, "timeout"), exactness="ids", prefix_tokens=1
     )
-    assert beside(summarise([outcome]), "qwen3-1.7b") == []
+    assert compare_with_paper(summarise([outcome]), "qwen3-1.7b") == []
 
 
 def test_the_length_of_distractors_is_read_from_the_run(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_outcomes(30, 40, position=0.2, ratio=0.4))
-    (found,) = beside_run(run, run.cells())
+    (found,) = compare_run_with_paper(run, run.cells())
     assert (found.tables, found.paper.percent) == ((10,), 73.2)
 
 
 def test_a_run_on_rows_of_another_model_has_no_place_beside_the_paper(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_outcomes(3, 4, model="qwq-32b"))
     with pytest.raises(UsageError, match="built for 'qwq-32b'"):
-        beside_run(run, run.cells())
+        compare_run_with_paper(run, run.cells())
 
 
 def test_report_shows_the_paper_beside_a_run(tmp_path: Path, offtraj: Run) -> None:

@@ -146,5 +146,5 @@ def test_a_limit_takes_the_first_of_each_benchmark(tmp_path: Path) -> None:
 
 def test_real_benchmarks_are_read_whole(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFFTRAJ_DATA", str(data))
-    questions = load_questions(load_spec(Path(__file__).parents[2] / "specs" / "recorded.yaml"))
+    questions = load_questions(load_spec(Path(__file__).parents[3] / "specs" / "recorded.yaml"))
     assert (len(questions.kept), questions.dropped) == (1849, ())

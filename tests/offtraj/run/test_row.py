@@ -11,7 +11,8 @@ import pytest
 from support.factories import make_row
 
 from offtraj.errors import DataError
-from offtraj.run.row import Segment, compose, read_rows, row_schema, rows_to_batch, transition
+from offtraj.run.row import Segment, read_rows, row_schema, rows_to_batch
+from offtraj_builders.composition import compose, transition
 
 
 def write(path: Path, rows: list[object]) -> Path:

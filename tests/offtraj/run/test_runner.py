@@ -17,7 +17,7 @@ from offtraj.errors import EngineError, UsageError
 from offtraj.grading.grader import Grader
 from offtraj.grading.math.pool import WorkerPool
 from offtraj.grading.math.rule import RuleVerifier
-from offtraj.model.model import Reasoner, reasoner_at
+from offtraj.model.model import Model, model_at
 from offtraj.model.tokens import Words
 from offtraj.model.trajectory import NONE
 from offtraj.run.outcome import Outcome
@@ -26,7 +26,7 @@ from offtraj.run.runner import Runner
 from offtraj.spec import OpenAISpec, RecordedColumns
 from offtraj.store import Store
 
-RECORDED = Reasoner("weak", None, None, Words(), None, None)
+RECORDED = Model("weak", None, None, Words(), None, None)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ async def verifier() -> AsyncIterator[RuleVerifier]:
 
 
 @pytest.fixture
-def reasoner(r1: Path) -> Reasoner:
-    return reasoner_at(str(r1), model_id="tiny")
+def reasoner(r1: Path) -> Model:
+    return model_at(str(r1), model_id="tiny")
 
 
-def make_runner(reasoner: Reasoner, engine: object, store: Store, verifier: RuleVerifier, samples: int = 1) -> Runner:
+def make_runner(reasoner: Model, engine: object, store: Store, verifier: RuleVerifier, samples: int = 1) -> Runner:
     return Runner(
         reasoner=reasoner,
         engine=engine,  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ async def test_a_prefix_that_would_end_the_thinking_is_unscored(
 
 
 async def test_the_model_sees_template_delimiter_and_prefix(
-    store: Store, verifier: RuleVerifier, reasoner: Reasoner
+    store: Store, verifier: RuleVerifier, reasoner: Model
 ) -> None:
     rows = [make_row(n) for n in range(5)]
     async with serving(lambda ids, index: f"</think>\\boxed{{{len(ids)}}}") as server:
@@ -154,7 +154,7 @@ async def test_the_model_sees_template_delimiter_and_prefix(
 
 
 async def test_a_prompt_that_is_not_the_published_one_ends_the_run(
-    store: Store, verifier: RuleVerifier, reasoner: Reasoner
+    store: Store, verifier: RuleVerifier, reasoner: Model
 ) -> None:
     row = make_row(0, model_revision=reasoner.revision, prompt_sha256="0" * 64)
     async with serving(lambda ids, index: "x") as server:
@@ -165,9 +165,7 @@ async def test_a_prompt_that_is_not_the_published_one_ends_the_run(
     assert server.requests == []
 
 
-async def test_failures_are_unscored_and_asked_for_again(
-    store: Store, verifier: RuleVerifier, reasoner: Reasoner
-) -> None:
+async def test_failures_are_unscored_and_asked_for_again(store: Store, verifier: RuleVerifier, reasoner: Model) -> None:
     rows = [make_row(n) for n in range(4)]
     async with serving(lambda ids, index: r"</think>\boxed{1}", faults=["", 400, "", ""]) as server:
         spec = OpenAISpec(kind="openai", base_url=server.base_url, concurrency=1)

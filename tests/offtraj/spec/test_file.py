@@ -207,4 +207,4 @@ def test_the_main_spec_is_the_papers() -> None:
     assert spec.tests.guidability is not None
     assert len(spec.models_of(spec.tests.guidability)) == 10
     assert spec.tests.guidability.ratios == (0.2, 0.4, 0.6, 0.8)
-    assert len(spec.reasoners) == 17  # QwQ-32B is a model and a guide
+    assert len(spec.participants) == 17  # QwQ-32B is a model and a guide

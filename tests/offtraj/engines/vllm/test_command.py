@@ -12,7 +12,7 @@ from support.factories import make_spec
 from offtraj.engines.vllm.command import VllmCommand, vllm_command
 from offtraj.engines.vllm.log import VllmLog
 from offtraj.errors import EngineError, MissingExtraError, SpecError
-from offtraj.model.model import Reasoner, reasoner_at
+from offtraj.model.model import Model, model_at
 from offtraj.spec import SpecFile, VllmSpec
 
 SPEC = """\
@@ -31,8 +31,8 @@ tests: {recoverability: {}}
 
 
 @pytest.fixture(scope="module")
-def reasoner(qwen3: Path) -> Reasoner:
-    return reasoner_at(str(qwen3), model_id="tiny")
+def reasoner(qwen3: Path) -> Model:
+    return model_at(str(qwen3), model_id="tiny")
 
 
 def make_file(folder: Path, more: str = "    dtype: auto") -> SpecFile:
@@ -43,13 +43,13 @@ def make_file(folder: Path, more: str = "    dtype: auto") -> SpecFile:
     return make_spec(SPEC.replace("MORE", more), folder)
 
 
-def command(file: SpecFile, reasoner: Reasoner) -> VllmCommand:
+def command(file: SpecFile, reasoner: Model) -> VllmCommand:
     spec = file.spec.engines["gpu"]
     assert isinstance(spec, VllmSpec)
     return vllm_command(spec, reasoner, file)
 
 
-def test_a_model_is_served_under_its_id_with_room_for_the_sampling(reasoner: Reasoner, tmp_path: Path) -> None:
+def test_a_model_is_served_under_its_id_with_room_for_the_sampling(reasoner: Model, tmp_path: Path) -> None:
     made = command(make_file(tmp_path), reasoner)
     line = " ".join(made.line(1234))
     assert line.startswith(f"{tmp_path}/bin/python -m vllm.entrypoints.openai.api_server --host 127.0.0.1 --port 1234 ")
@@ -61,13 +61,13 @@ def test_a_model_is_served_under_its_id_with_room_for_the_sampling(reasoner: Rea
     assert " --max-model-len 8192 " in " ".join(more.line(1))
 
 
-def test_a_model_of_the_hub_is_pinned(reasoner: Reasoner, tmp_path: Path) -> None:
+def test_a_model_of_the_hub_is_pinned(reasoner: Model, tmp_path: Path) -> None:
     pinned = dataclasses.replace(reasoner, path="org/tiny", revision="a" * 40)
     line = " ".join(command(make_file(tmp_path), pinned).line(1))
     assert f" --revision {'a' * 40} --tokenizer {reasoner.path} " in line
 
 
-def test_options_are_flags_and_come_last(reasoner: Reasoner, tmp_path: Path) -> None:
+def test_options_are_flags_and_come_last(reasoner: Model, tmp_path: Path) -> None:
     options = """\
     options:
       gpu_memory_utilization: 0.95
@@ -115,7 +115,7 @@ def test_flags_that_are_not_the_users_are_refused_where_they_stand(name: str, wh
 
 
 def test_the_environment_is_set_and_the_key_is_not_the_specs(
-    reasoner: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reasoner: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CARD", "3")
     monkeypatch.setenv("PYTHONPATH", "/ours")
@@ -129,7 +129,7 @@ def test_the_environment_is_set_and_the_key_is_not_the_specs(
 
 
 def test_an_interpreter_is_found_or_its_absence_said(
-    reasoner: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reasoner: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = VllmSpec(kind="vllm")
     monkeypatch.delenv("OFFTRAJ_VLLM_PYTHON", raising=False)

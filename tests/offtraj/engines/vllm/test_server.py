@@ -31,7 +31,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
 
 
 class Told:
-    """What a stage was told."""
+    """What a progress was told."""
 
     def __init__(self) -> None:
         self.waits: list[str] = []
@@ -70,7 +70,7 @@ def children() -> list[int]:
 
 async def test_it_serves_until_it_is_closed_and_leaves_nobody(fake: FakeVllm) -> None:
     told = Told()
-    server = make_server(fake, "family", "takes 1.5", stage=told)
+    server = make_server(fake, "family", "takes 1.5", progress=told)
     assert fake.started() == []
     before = children()
     await server.start()
@@ -105,8 +105,8 @@ async def test_the_key_stands_on_no_command_line(fake: FakeVllm) -> None:
 
 PROGRAM = """
 import asyncio, os, sys
-from offtraj.sampling import vllm
-from offtraj.sampling.vllm_command import VllmCommand
+from offtraj.engines.vllm import server as vllm
+from offtraj.engines.vllm.command import VllmCommand
 
 vllm._GRACE = 1.0
 

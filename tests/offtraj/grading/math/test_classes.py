@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offtraj.grading.math.answer import Answer, find_answer
-from offtraj.grading.math.notation import tidy
+from offtraj.grading.math.notation import normalise
 from offtraj.grading.math.number import number
 from offtraj.grading.math.pool import WorkerPool
 from offtraj.grading.math.quantity import quantity
@@ -215,7 +215,7 @@ def test_a_fraction_is_one_number_however_it_is_written(value: Fraction) -> None
         f"{sign}{whole}\\frac{{{rest}}}{{{below}}}",
         f"{sign}\\tfrac {{{above * 2}}} {{{below * 2}}}",
     ):
-        assert number(tidy(text)) == value
+        assert number(normalise(text)) == value
 
 
 @given(st.integers(-(10**12), 10**12))
@@ -228,13 +228,13 @@ def test_a_whole_number_is_one_however_it_is_grouped(value: int) -> None:
         grouped.replace(",", "{,}"),
         f"{value}.0",
     ):
-        assert number(tidy(text)) == value
+        assert number(normalise(text)) == value
 
 
 @given(st.text(alphabet="0123456789.,+-*/^_{}[]()\\ $abxfrcteπ½²−≤°%:", max_size=60))
 def test_any_text_is_read_and_tidying_twice_changes_nothing(text: str) -> None:
-    once = tidy(text)
-    assert tidy(once) == once
+    once = normalise(text)
+    assert normalise(once) == once
     assert read(once).text or not once
     assert quantity(once).value or not once
 
@@ -250,7 +250,7 @@ def test_reading_is_linear_in_what_it_is_given() -> None:
         "=" * 3000,
         r"\frac" * 700,
     ):
-        form = read(tidy(text))
+        form = read(normalise(text))
         quantity(form.value)
         number(form.value)
         find_answer(text * 20)

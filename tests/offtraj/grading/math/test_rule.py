@@ -18,7 +18,7 @@ import pytest
 
 from offtraj.grading.math.answer import Answer, find_answer
 from offtraj.grading.math.pool import WorkerPool
-from offtraj.grading.math.rule import Comparison, RuleVerifier, same_at_sight
+from offtraj.grading.math.rule import Comparison, RuleVerifier, same_by_fast_compare
 from offtraj.model.trajectory import split
 
 
@@ -51,7 +51,7 @@ async def rule() -> AsyncIterator[RuleVerifier]:
     ],
 )
 def test_numbers_and_equal_texts_are_told_at_sight(gold: str, answer: str, same: bool | None) -> None:
-    assert same_at_sight(gold, answer) is same
+    assert same_by_fast_compare(gold, answer) is same
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ SYMBOLS = ["x", "y", "n", "C", r"\omega ", r"\pi ", "x_{1}", "v_{0}", r"\theta_{
 
 
 def formulas() -> st.SearchStrategy[str]:
-    """Sums, products, fractions, powers, roots and functions of numbers and symbols, in `tidy`'s notation."""
+    """Sums, products, fractions, powers, roots and functions of numbers and symbols, in `normalise`'s notation."""
     leaves = st.sampled_from(SYMBOLS) | st.integers(1, 99).map(str) | st.just("1.5")
     powers = st.builds("{}^{{{}}}".format, st.sampled_from(SYMBOLS), st.sampled_from(["2", "-1", "n", "n+1", "1/2"]))
 

@@ -20,12 +20,12 @@ from offtraj._util.packaged import packaged
 from offtraj.engines.engine import open_engine
 from offtraj.grading.math.answer import find_answer
 from offtraj.model.completion import Completion, Request, SamplingParams
-from offtraj.model.model import reasoner_at
+from offtraj.model.model import model_at
 from offtraj.spec import TransformersSpec, load_spec
 from offtraj.studies.pocket.recipe import FAMILY
 from offtraj.studies.pocket.training import RECORD
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 QUICKSTART = packaged("quickstart")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,7 +37,7 @@ def record(name: str) -> dict[str, Any]:
 def test_the_whole_family_is_there_and_nothing_else() -> None:
     assert {folder.name for folder in (QUICKSTART / "models").iterdir()} == set(FAMILY)
     for spec in ("quickstart.yaml", "family.yaml"):
-        assert {model.id for model in load_spec(QUICKSTART / spec).spec.reasoners} <= set(FAMILY)
+        assert {model.id for model in load_spec(QUICKSTART / spec).spec.participants} <= set(FAMILY)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -64,7 +64,7 @@ def test_it_fits_into_what_a_wheel_may_weigh() -> None:
 
 @pytest.mark.parametrize(("name", "least"), [("sturdy", 14), ("fragile", 14), ("guide", 14)])
 async def test_strong_members_solve_most_questions(name: str, least: int) -> None:
-    reasoner = reasoner_at(str(QUICKSTART / "models" / name))
+    reasoner = model_at(str(QUICKSTART / "models" / name))
     assert reasoner.format is not None
     rows = [json.loads(line) for line in (QUICKSTART / "questions.jsonl").read_text().splitlines()[:20]]
     engine = await open_engine(TransformersSpec(kind="transformers", batch=20, dtype="float32"), reasoner)

@@ -108,15 +108,15 @@ def test_another_trainings_state_is_not_gone_on_from(
 
 def test_a_family_is_trained_side_by_side_and_once(tmp_path: Path) -> None:
     recipes = [replace(TINY, name=name, steps=3) for name in ("a", "b", "c")]
-    stages: dict[str, list[int]] = {}
+    show_progress: dict[str, list[int]] = {}
 
-    def stage(name: str, total: int) -> Callable[[int], None]:
+    def progress(name: str, total: int) -> Callable[[int], None]:
         assert total == 3
-        return stages.setdefault(name, []).append
+        return show_progress.setdefault(name, []).append
 
-    folders = train_family(recipes, tmp_path / "out", jobs=2, stage=stage)
+    folders = train_family(recipes, tmp_path / "out", jobs=2, progress=progress)
     assert [folder.name for folder in folders] == ["a", "b", "c"]
-    assert {name: sum(steps) for name, steps in stages.items()} == {"train a": 3, "train b": 3, "train c": 3}
+    assert {name: sum(steps) for name, steps in show_progress.items()} == {"train a": 3, "train b": 3, "train c": 3}
     before = [(folder / RECORD).stat().st_mtime_ns for folder in folders]
     assert train_family(recipes, tmp_path / "out", jobs=2) == folders
     assert [(folder / RECORD).stat().st_mtime_ns for folder in folders] == before
