@@ -5,7 +5,7 @@
 
 `server`: the wall time of a run over that of a bare loop of aiohttp, which sends all of the same requests (token ids, n,
 seed, max_tokens) at once and reads the answers; and the hits of the server's prefix cache during the run over what the
-requests allow. The rows are of a set that is built from a pocket reasoner there; the arms alternate, each with an empty
+requests allow. The rows are of a set that is built from a pocket model there; the arms alternate, each with an empty
 prefix cache and an empty workspace, and medians are given. `generate` is from the first request to the last graded
 answer; `whole` is the process, with its start, outcomes and scores.
 
@@ -210,13 +210,13 @@ def write_bodies(folder: Path) -> list[dict[str, Any]]:
 
     data = open_folder(str(folder / "set"))
     spec, sampling = data.spec.spec, data.spec.spec.sampling
-    reasoner = load_model(data.spec, spec.models[0])
-    assert reasoner.format is not None
+    model = load_model(data.spec, spec.models[0])
+    assert model.format is not None
     params = SamplingParams(sampling.temperature, sampling.top_p, sampling.max_tokens, spec.seed)
     bodies = []
     for row in read_rows(data.files("recoverability--sturdy")):
-        (prompt,) = reasoner.format.steered([(fill_template(spec.prompt or "", row.question), row.prefix)])
-        key = request_key(reasoner.identity, row.id, prompt, params)
+        (prompt,) = model.format.steered([(fill_template(spec.prompt or "", row.question), row.prefix)])
+        key = request_key(model.identity, row.id, prompt, params)
         request = Request(key, row.id, prompt, tuple(range(ASK_AGAIN)), params)
         _, body = write_body("ids", "sturdy", prompt, params, samples=ASK_AGAIN, seed=request.seed)
         bodies.append(body)
@@ -325,12 +325,12 @@ def write_questions(folder: Path) -> Path:
     from offtraj.model.model import model_at
     from offtraj.run.row import read_rows
 
-    reasoner = model_at(str(MODEL))
-    assert reasoner.format is not None
+    model = model_at(str(MODEL))
+    assert model.format is not None
     path = folder / "asked.jsonl"
     with path.open("w") as lines:
         for row in read_rows(open_folder(str(folder / "set")).files("recoverability--recorded")):
-            (prompt,) = reasoner.format.steered([(row.question, row.prefix)])
+            (prompt,) = model.format.steered([(row.question, row.prefix)])
             lines.write(json.dumps({"input": prompt.text, "target": row.answer}) + "\n")
     return path
 

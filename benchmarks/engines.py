@@ -30,12 +30,12 @@ VLLM = VllmSpec(
 )
 
 
-async def completions(reasoner: Model, spec: EngineSpec, questions: Sequence[str]) -> list[Completion]:
+async def completions(model: Model, spec: EngineSpec, questions: Sequence[str]) -> list[Completion]:
     """What the engine writes, in the questions' order."""
-    assert reasoner.format is not None
-    engine = await open_engine(spec, reasoner)
+    assert model.format is not None
+    engine = await open_engine(spec, model)
     requests = [
-        Request(str(number), str(number), reasoner.format.solo(question), (0,), GREEDY)
+        Request(str(number), str(number), model.format.solo(question), (0,), GREEDY)
         for number, question in enumerate(questions)
     ]
     written: dict[str, Completion] = {}
@@ -60,16 +60,16 @@ def main() -> None:
     folder = packaged("quickstart")
     lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()[: arguments.prompts]
     questions = [json.loads(line)["question"] for line in lines]
-    print("| model | prompts | same text | first difference |\n| --- | ---: | ---: | --- |")
-    for model in arguments.models or sorted((folder / "models").iterdir()):
-        reasoner = model_at(str(model.resolve()))
+    print("| weights | prompts | same text | first difference |\n| --- | ---: | ---: | --- |")
+    for weights in arguments.models or sorted((folder / "models").iterdir()):
+        model = model_at(str(weights.resolve()))
         here = TransformersSpec(kind="transformers", batch=50, dtype="float32")
-        ours = asyncio.run(completions(reasoner, here, questions))
+        ours = asyncio.run(completions(model, here, questions))
         there = VLLM.model_copy(update={"python": str(arguments.vllm_python)})
-        theirs = asyncio.run(completions(reasoner, there, questions))
+        theirs = asyncio.run(completions(model, there, questions))
         differ = [n for n, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a.text != b.text]
         place = "–" if not differ else f"prompt {differ[0]}: {ours[differ[0]].text!r} / {theirs[differ[0]].text!r}"
-        print(f"| {model.name} | {len(questions)} | {len(questions) - len(differ)} | {place} |", flush=True)
+        print(f"| {weights.name} | {len(questions)} | {len(questions) - len(differ)} | {place} |", flush=True)
 
 
 if __name__ == "__main__":

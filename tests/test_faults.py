@@ -29,7 +29,7 @@ OPTIONS: dict[str, Any] = {"timeout": 2.0, "max_retries": 8, "patience": 5.0, "c
 
 
 @pytest.fixture(scope="module")
-def reasoner(r1: Path) -> Model:
+def model(r1: Path) -> Model:
     return model_at(str(r1), model_id="weak")
 
 
@@ -47,20 +47,20 @@ def server(answer: Callable[[list[int], int], str]) -> Iterator[CompletionServer
 # Through the engine
 
 
-def make_requests(reasoner: Model, count: int, samples: int = 4) -> list[Request]:
-    assert reasoner.format is not None
+def make_requests(model: Model, count: int, samples: int = 4) -> list[Request]:
+    assert model.format is not None
     params = SamplingParams(0.6, 0.95, 4096, 0)
     requests = []
     for number in range(count):
-        prompt = reasoner.format.solo(f"What is {10 * number} + 1?")
-        key = request_key(reasoner.identity, f"q{number}", prompt, params)
+        prompt = model.format.solo(f"What is {10 * number} + 1?")
+        key = request_key(model.identity, f"q{number}", prompt, params)
         requests.append(Request(key, f"q{number}", prompt, tuple(range(samples)), params))
     return requests
 
 
-async def ask(proxy: Proxy, reasoner: Model, requests: Sequence[Request], **options: object) -> list[Reply]:
+async def ask(proxy: Proxy, model: Model, requests: Sequence[Request], **options: object) -> list[Reply]:
     spec = OpenAISpec.model_validate({"kind": "openai", "base_url": proxy.base_url, **OPTIONS, **options})
-    engine = await open_engine(spec, reasoner)
+    engine = await open_engine(spec, model)
     try:
         return [reply async for reply in engine.replies(requests)]
     finally:
@@ -88,11 +88,11 @@ def expected(requests: Sequence[Request], answer: Callable[[list[int], int], str
 
 @pytest.mark.parametrize("fault", SURVIVED)
 async def test_a_fault_changes_nothing(
-    fault: Fault, reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
+    fault: Fault, model: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
-    requests = make_requests(reasoner, 6)
+    requests = make_requests(model, 6)
     async with proxying(server.base_url, plan=scheduled({1: fault, 4: fault})) as proxy:
-        replies = await ask(proxy, reasoner, requests, timeout=1.0, concurrency=8)
+        replies = await ask(proxy, model, requests, timeout=1.0, concurrency=8)
         met = Counter(exchange.fault for exchange in proxy.completions)
     assert texts(replies) == expected(requests, answer)
     assert met[fault] == 2
@@ -100,23 +100,23 @@ async def test_a_fault_changes_nothing(
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_many_faults_at_once_change_nothing(
-    seed: int, reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
+    seed: int, model: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
-    requests = make_requests(reasoner, 120)
+    requests = make_requests(model, 120)
     faults = [fault for fault in SURVIVED if fault != "hang"]
     async with proxying(server.base_url, plan=at_random(seed, 0.35, faults), away=0.1) as proxy:
-        replies = await ask(proxy, reasoner, requests, max_retries=20, patience=60.0)
+        replies = await ask(proxy, model, requests, max_retries=20, patience=60.0)
         met = Counter(exchange.fault for exchange in proxy.completions)
     assert texts(replies) == expected(requests, answer)
     assert len(met) > 10
 
 
 async def test_what_came_is_not_asked_for_again_because_something_is_missing(
-    reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
+    model: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
-    requests = make_requests(reasoner, 2, samples=8)
+    requests = make_requests(model, 2, samples=8)
     async with proxying(server.base_url, plan=scheduled(["fewer-choices"])) as proxy:
-        replies = await ask(proxy, reasoner, requests, concurrency=1)
+        replies = await ask(proxy, model, requests, concurrency=1)
         samples = [len(asked(exchange)) for exchange in proxy.completions]
     assert texts(replies) == expected(requests, answer)
     assert sorted(samples) == [1, 8, 8]
@@ -124,11 +124,11 @@ async def test_what_came_is_not_asked_for_again_because_something_is_missing(
 
 @pytest.mark.parametrize("fault", ["429-seconds", "429-date", "503-seconds"])
 async def test_a_server_that_says_when_to_come_again_is_not_asked_before(
-    fault: Fault, reasoner: Model, server: CompletionServer
+    fault: Fault, model: Model, server: CompletionServer
 ) -> None:
     plan = scheduled({1: fault, 2: fault, 4: fault})
     async with proxying(server.base_url, plan=plan) as proxy:
-        texts(await ask(proxy, reasoner, make_requests(reasoner, 4), concurrency=1, patience=30.0))
+        texts(await ask(proxy, model, make_requests(model, 4), concurrency=1, patience=30.0))
         exchanges = proxy.completions
     told = [exchange for exchange in exchanges if exchange.until is not None]
     assert len(told) == 3
@@ -139,22 +139,22 @@ async def test_a_server_that_says_when_to_come_again_is_not_asked_before(
 
 
 async def test_a_server_that_refuses_for_ever_is_given_up_and_not_pestered(
-    reasoner: Model, server: CompletionServer
+    model: Model, server: CompletionServer
 ) -> None:
     async with proxying(server.base_url, plan=lambda e: None if e.asked is None else "429") as proxy:
         with pytest.raises(EngineError, match="refused for longer than `patience`, 1.5 s: 429"):
-            await ask(proxy, reasoner, make_requests(reasoner, 40), patience=1.5)
+            await ask(proxy, model, make_requests(model, 40), patience=1.5)
         assert len(proxy.completions) < 60
 
 
 async def test_a_prompt_that_is_too_long_is_asked_for_once(
-    reasoner: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
+    model: Model, server: CompletionServer, answer: Callable[[list[int], int], str]
 ) -> None:
-    requests = make_requests(reasoner, 10)
+    requests = make_requests(model, 10)
     assert requests[3].prompt is not None
     long = list(requests[3].prompt.ids)
     async with proxying(server.base_url, too_long=lambda ids: ids == long) as proxy:
-        replies = await ask(proxy, reasoner, requests)
+        replies = await ask(proxy, model, requests)
         times = sum(exchange.body["prompt"] == long for exchange in proxy.completions)
     assert times == 1
     failed = [reply for reply in replies if isinstance(reply.result, Failure)]
@@ -164,10 +164,10 @@ async def test_a_prompt_that_is_too_long_is_asked_for_once(
     assert texts([reply for reply in replies if reply not in failed]) == expected(others, answer)
 
 
-async def test_another_prompt_than_was_sent_ends_the_run(reasoner: Model, server: CompletionServer) -> None:
+async def test_another_prompt_than_was_sent_ends_the_run(model: Model, server: CompletionServer) -> None:
     async with proxying(server.base_url, plan=scheduled({2: "other-ids"})) as proxy:
         with pytest.raises(EngineError, match="saw another prompt than was sent"):
-            await ask(proxy, reasoner, make_requests(reasoner, 6))
+            await ask(proxy, model, make_requests(model, 6))
 
 
 # Through the command line

@@ -102,11 +102,3 @@ def test_the_versions_agree() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
     assert newest[1] in (offtraj.__version__, "Unreleased")
-
-
-def test_the_readme_maps_every_file() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for module, path in modules():
-        if path.name != "__init__.py":
-            name = path.relative_to(ROOT).as_posix()
-            assert f"| `{name}` | " in readme, f"{module} is not in the README's file map"

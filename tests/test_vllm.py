@@ -167,9 +167,9 @@ def trajectories(data: Path) -> dict[tuple[str, int], str]:
 
 
 def test_it_sees_the_ids_that_were_sent_and_the_context_that_is_needed(server: VllmServer, folder: Path) -> None:
-    reasoner = model_at(str(folder / "leaky"))
-    assert reasoner.format is not None
-    (prompt,) = reasoner.format.steered([("How many apples?", "Okay, this is  about\n\nWait. Let me think\n")])
+    model = model_at(str(folder / "leaky"))
+    assert model.format is not None
+    (prompt,) = model.format.steered([("How many apples?", "Okay, this is  about\n\nWait. Let me think\n")])
     body = {"model": "leaky", "prompt": list(prompt.ids), "max_tokens": 5, "return_token_ids": True}
     answer = ask(server, "/completions", body)
     assert tuple(answer["choices"][0]["prompt_token_ids"]) == prompt.ids
@@ -179,13 +179,13 @@ def test_it_sees_the_ids_that_were_sent_and_the_context_that_is_needed(server: V
 
 async def test_nothing_of_the_models_own_defaults_gets_into_the_sampling(server: VllmServer, folder: Path) -> None:
     """Nor when a request does not say so itself."""
-    reasoner = model_at(str(folder / "leaky"))
-    assert reasoner.format is not None
+    model = model_at(str(folder / "leaky"))
+    assert model.format is not None
     lines = (folder / "questions.jsonl").read_text().splitlines()[:5]
     greedy = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=300, seed=0)
-    prompts = [reasoner.format.solo(json.loads(line)["question"]) for line in lines]
+    prompts = [model.format.solo(json.loads(line)["question"]) for line in lines]
     requests = [Request(str(n), str(n), prompt, (0,), greedy) for n, prompt in enumerate(prompts)]
-    engine = await open_engine(TransformersSpec(kind="transformers", dtype="float32", device="cpu"), reasoner)
+    engine = await open_engine(TransformersSpec(kind="transformers", dtype="float32", device="cpu"), model)
     ours = {}
     async for reply in engine.replies(requests):
         assert isinstance(reply.result, Completion)

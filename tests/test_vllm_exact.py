@@ -50,8 +50,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> SpecFile:
 def server(file: SpecFile) -> Iterator[VllmServer]:
     spec = file.spec.engines["gpu"]
     assert isinstance(spec, VllmSpec)
-    reasoner = model_at(str(file.path.parent / "r1"))
-    server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=300)
+    model = model_at(str(file.path.parent / "r1"))
+    server = VllmServer(vllm_command(spec, model, file), start_timeout=300)
     asyncio.run(server.start())
     try:
         yield server

@@ -94,7 +94,7 @@ class Guidability:
     ) -> Sequence[Draft]:
         solo = self._inputs.solos[guide]
         thinking = solo.trajectory(sample).thinking
-        spans = solo.reasoner.tokens.spans(thinking)
+        spans = solo.model.tokens.spans(thinking)
         revealed = await revealed_at(candidates(thinking), question.gold, self._inputs.verifier)
         steers = []
         for ratio in self._spec.ratios:

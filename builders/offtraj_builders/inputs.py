@@ -96,7 +96,7 @@ def unhelpful(sample: SoloSample) -> str | None:
 
 def delimiters_of(solo: Solo) -> Delimiters:
     """The model's thinking delimiters; those of most models where a recording leaves them open."""
-    return solo.reasoner.delimiters or THINK
+    return solo.model.delimiters or THINK
 
 
 def finish(
@@ -123,11 +123,11 @@ def finish(
 
     kept = counts.keep(drafts, ends_thinking)
     prefixes = [compose(draft.segments) for draft in kept]
-    if solo.reasoner.format is None:
-        sizes: list[tuple[int, str | None]] = [(solo.reasoner.tokens.count(prefix), None) for prefix in prefixes]
+    if solo.model.format is None:
+        sizes: list[tuple[int, str | None]] = [(solo.model.tokens.count(prefix), None) for prefix in prefixes]
     else:
         asked = fill_template(inputs.template, question.text)
-        prompts = solo.reasoner.format.steered([(asked, prefix) for prefix in prefixes])
+        prompts = solo.model.format.steered([(asked, prefix) for prefix in prefixes])
         sizes = [(prompt.prefix_tokens, prompt.sha256) for prompt in prompts]
     return [
         SteeredRow(
@@ -140,7 +140,7 @@ def finish(
             question=question.text,
             answer=question.gold,
             model=model,
-            model_revision=solo.reasoner.revision or solo.identity,
+            model_revision=solo.model.revision or solo.identity,
             position=draft.position,
             ratio=draft.ratio,
             segments=draft.segments,

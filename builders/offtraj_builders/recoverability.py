@@ -141,7 +141,7 @@ class Recoverability:
     def _cut(self, writer: str, sample: SoloSample) -> _Distractor:
         solo = self._inputs.solos[writer]
         thinking = solo.trajectory(sample).thinking
-        cut = cut_steer(solo.reasoner.tokens.spans(thinking), self._spec.ratio)
+        cut = cut_steer(solo.model.tokens.spans(thinking), self._spec.ratio)
         text = thinking[: cut.end]
         segment = Segment("steer", text, writer, sample.question_id, sample.number, 0, cut.end, cut.tokens)
         return _Distractor(segment, self._inputs.by_id[sample.question_id], candidates(text))
@@ -151,7 +151,7 @@ class Recoverability:
     ) -> list[Draft]:
         solo = self._inputs.solos[self._model]
         thinking = solo.trajectory(sample).thinking
-        spans, ends = solo.reasoner.tokens.spans(thinking), SentenceEnds(thinking)
+        spans, ends = solo.model.tokens.spans(thinking), SentenceEnds(thinking)
         drafts = []
         for variant in self._spec.variants:
             distractor = self._distractor(sample, question, "cross-model" if variant == "cross-model" else "default")

@@ -118,8 +118,8 @@ def model_entry(solo: Solo) -> ModelEntry:
     rates = Counter(solo.rate(question_id) for question_id in solo.samples)
     verdicts = Counter(f"{s.verdict.name}: {s.verdict.reason.partition(':')[0]}" for s in solo)
     return ModelEntry(
-        revision=solo.reasoner.revision or solo.identity,
-        lengths=solo.reasoner.tokens.unit,
+        revision=solo.model.revision or solo.identity,
+        lengths=solo.model.tokens.unit,
         questions=len(solo.samples),
         samples=sum(map(len, solo.samples.values())),
         solve_rates={f"{rate.solved}/{rate.sampled}": count for rate, count in sorted(rates.items())},

@@ -69,15 +69,17 @@ async def sample_inputs(
     template = question_template(spec.domain, spec.prompt)
     inputs = BuildInputs(spec, template, questions.kept, {}, grader.verifier)
 
-    async def solo(model: ModelSpec, asked: Sequence[Question]) -> Solo:
-        reasoner = load_model(file, model)
-        if (there := taken(reasoner, asked)) is not None:
+    async def solo(declared: ModelSpec, asked: Sequence[Question]) -> Solo:
+        model = load_model(file, declared)
+        if (there := taken(model, asked)) is not None:
             return there
-        engine = await open_engine(spec.engines[model.engine], reasoner, file=file, model=model, progress=progress)
+        engine = await open_engine(
+            spec.engines[declared.engine], model, file=file, declared=declared, progress=progress
+        )
         sampling = spec.sampling
         try:
             return await sample_solo(
-                reasoner,
+                model,
                 asked,
                 engine=engine,
                 store=store,
@@ -85,20 +87,20 @@ async def sample_inputs(
                 template=template,
                 params=SamplingParams(sampling.temperature, sampling.top_p, sampling.max_tokens, spec.seed),
                 samples=sampling.samples,
-                on_progress=progress(f"solo {model.id}", len(asked) * sampling.samples),
+                on_progress=progress(f"solo {declared.id}", len(asked) * sampling.samples),
             )
         finally:
             await engine.close()
 
     solos: dict[str, Solo] = {}
-    for model in spec.participants:
-        if model.id in needs:
-            asked = [question for question in questions.kept if question.benchmark in needs[model.id]]
-            solos[model.id] = await solo(model, asked)
+    for declared in spec.participants:
+        if declared.id in needs:
+            asked = [question for question in questions.kept if question.benchmark in needs[declared.id]]
+            solos[declared.id] = await solo(declared, asked)
     if guided := scope.takes(spec, "guidability"):
         assert spec.tests.guidability is not None
         inputs = replace(inputs, solos=solos)
-        wanted = wanted_questions(inputs, spec.tests.guidability, [model.id for model in guided])
+        wanted = wanted_questions(inputs, spec.tests.guidability, [declared.id for declared in guided])
         for guide in spec.guides_of(spec.tests.guidability):
             if guide.id not in solos:
                 solos[guide.id] = await solo(guide, [q for q in questions.kept if q.id in wanted])

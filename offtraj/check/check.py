@@ -96,20 +96,20 @@ def _solos(
     """Everyone's published samples, whose tokenizer can be had here."""
     solos: dict[str, Solo] = {}
     published = published_models(data)
-    for model in file.spec.participants:
-        if model.id not in published:
+    for declared in file.spec.participants:
+        if declared.id not in published:
             continue
         try:
-            reasoner = load_model(file, model)
+            model = load_model(file, declared)
         except (SpecError, EngineError) as error:
-            checked.not_loaded[model.id] = str(error).splitlines()[0]
+            checked.not_loaded[declared.id] = str(error).splitlines()[0]
             continue
         try:
             samples = file.spec.sampling.samples
-            solos[model.id] = published_solo(data, reasoner, questions, samples=samples, store=store)
+            solos[declared.id] = published_solo(data, model, questions, samples=samples, store=store)
         except DataError as error:
-            checked.say(f"trajectories--{model.id}", str(error))
-            checked.not_loaded[model.id] = "its trajectories are not in order"
+            checked.say(f"trajectories--{declared.id}", str(error))
+            checked.not_loaded[declared.id] = "its trajectories are not in order"
     return solos
 
 

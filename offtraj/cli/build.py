@@ -115,11 +115,11 @@ def build_folder(
             verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
             grader = Grader(verifier, store, judge)
 
-            def taken(reasoner: Model, questions: Sequence[Question]) -> Solo | None:
-                if data is None or reasoner.id not in published_models(data):
+            def taken(model: Model, questions: Sequence[Question]) -> Solo | None:
+                if data is None or model.id not in published_models(data):
                     return None
                 samples = file.spec.sampling.samples
-                return published_solo(data, reasoner, questions, samples=samples, store=store)
+                return published_solo(data, model, questions, samples=samples, store=store)
 
             try:
                 sampled_inputs = await sample_inputs(

@@ -15,7 +15,7 @@ All = Annotated[bool, typer.Option("--all", help="The whole family, on more ques
 
 
 def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace = Path(".offtraj")) -> None:
-    """Build and run the twin tests with pocket reasoners: minutes on two cores, without a GPU or the network.
+    """Build and run the twin tests with pocket models: minutes on two cores, without a GPU or the network.
 
     Makes `data/` and `runs/` in the current folder, as `build` and `run` do, prints the tables of `report`, and writes its page.
     """

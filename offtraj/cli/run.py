@@ -66,7 +66,7 @@ def run(
     data = _data(target, model, workspace)
     spec = data.spec.spec
     evaluated = find_evaluated_model(data.spec, model, engine)
-    name = evaluated.reasoner.id
+    name = evaluated.model.id
     sets = choose_sets(data, name, built_for=built_for, tests=tests or (), limit=limit)
     resolved_judge = judge_of(judge, None if judge == "none" else declared_judge(data.spec))
     folder = out or Path("runs") / f"{spec.name}-{spec.version}--{name}"

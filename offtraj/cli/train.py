@@ -1,4 +1,4 @@
-"""`train`: pocket reasoners, from nothing."""
+"""`train`: pocket models, from nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Seed = Annotated[
 
 
 def train(members: Members = None, out: Out = Path("models"), jobs: Jobs = 2, seed: Seed = None) -> None:
-    """Train pocket reasoners, the family that `quickstart` runs on: twenty minutes and more for most.
+    """Train pocket models, the family that `quickstart` runs on: twenty minutes and more for most.
 
     What was interrupted goes on when the same command is run again, and ends in the same weights.
     """

@@ -37,7 +37,7 @@ def published_models(data: DataFolder) -> frozenset[str]:
 
 
 def published_solo(
-    data: DataFolder, reasoner: Model, questions: Sequence[Question], *, samples: int, store: Store
+    data: DataFolder, model: Model, questions: Sequence[Question], *, samples: int, store: Store
 ) -> Solo:
     """What a model did alone on some questions, as a data set says it; texts are copied into the store.
 
@@ -45,7 +45,7 @@ def published_solo(
 
     Args:
         data: The data set.
-        reasoner: The model.
+        model: The model.
         questions: Which of its questions.
         samples: How many of each question's samples, from 0.
         store: Where the texts are kept.
@@ -56,7 +56,7 @@ def published_solo(
         HubError: when a file cannot be fetched.
         StoreError: when the store cannot keep the texts.
     """
-    files = data.files(_PREFIX + reasoner.id)
+    files = data.files(_PREFIX + model.id)
     of = content_id("published", [data.verified(path).sha256 for path in files])
     wanted = {question.id for question in questions}
     found: dict[str, dict[int, SoloSample]] = {}
@@ -66,36 +66,36 @@ def published_solo(
             texts: list[tuple[str, int, Completion]] = []
             for row in rows:
                 revision = _same(path, "model_revision", row["model_revision"], revision)
-                _same(path, "model", row["model"], reasoner.id)
+                _same(path, "model", row["model"], model.id)
                 if row["question_id"] in wanted and row["sample"] < samples:
-                    sample, completion = _sample(path, row, reasoner, content_id(of, row["question_id"]))
+                    sample, completion = _sample(path, row, model, content_id(of, row["question_id"]))
                     if found.setdefault(sample.question_id, {}).setdefault(sample.number, sample) is not sample:
                         raise DataError(f"{path}: sample {sample.number} of {sample.question_id!r} stands there twice")
                     texts.append((sample.key, sample.number, completion))
-            store.put_completions(texts, Origin(reasoner.id, f"published:{of}", "{}"))
-    if reasoner.revision is not None and revision is not None:
-        _same(data.path, f"model_revision of {reasoner.id}", revision, reasoner.revision)
+            store.put_completions(texts, Origin(model.id, f"published:{of}", "{}"))
+    if model.revision is not None and revision is not None:
+        _same(data.path, f"model_revision of {model.id}", revision, model.revision)
     kept = {
         question.id: tuple(sample for _, sample in sorted(found[question.id].items()))
         for question in questions
         if question.id in found
     }
-    return Solo(reasoner, revision or data.manifest.models[reasoner.id].revision, kept, store)
+    return Solo(model, revision or data.manifest.models[model.id].revision, kept, store)
 
 
-def _sample(path: Path, row: dict[str, Any], reasoner: Model, key: str) -> tuple[SoloSample, Completion]:
+def _sample(path: Path, row: dict[str, Any], model: Model, key: str) -> tuple[SoloSample, Completion]:
     pieces = Trajectory(row["opening"], row["thinking"], row["closing"], row["answer"])
-    if split(pieces.response, reasoner.delimiters) != pieces:
+    if split(pieces.response, model.delimiters) != pieces:
         raise DataError(
             f"{path}: sample {row['sample']} of {row['question_id']!r}: opening, thinking, closing and answer are not "
-            f"how a response of {reasoner.id} is split: another `think` in the spec, or the file was changed"
+            f"how a response of {model.id} is split: another `think` in the spec, or the file was changed"
         )
     sample = SoloSample(
         question_id=row["question_id"],
         number=row["sample"],
         key=key,
         finish_reason=row["finish_reason"],
-        closed=pieces.closed or reasoner.delimiters == NONE,
+        closed=pieces.closed or model.delimiters == NONE,
         thinks=bool(pieces.thinking.strip()),
         verdict=Verdict(row["verdict"], row["decided_by"], row["reason"]),
     )

@@ -121,7 +121,7 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
     import pyarrow as pa
 
     schema = trajectories_schema()
-    revision = solo.reasoner.revision or solo.identity
+    revision = solo.model.revision or solo.identity
 
     def row(sample: SoloSample) -> dict[str, str | int | None]:
         trajectory = solo.trajectory(sample)
@@ -129,13 +129,13 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
             "benchmark": benchmarks[sample.question_id],
             "question_id": sample.question_id,
             "sample": sample.number,
-            "model": solo.reasoner.id,
+            "model": solo.model.id,
             "model_revision": revision,
             "opening": trajectory.opening,
             "thinking": trajectory.thinking,
             "closing": trajectory.closing,
             "answer": trajectory.answer,
-            "tokens": solo.reasoner.tokens.count(trajectory.thinking),
+            "tokens": solo.model.tokens.count(trajectory.thinking),
             "finish_reason": sample.finish_reason,
             "verdict": sample.verdict.name,
             "decided_by": sample.verdict.decided_by,
@@ -152,4 +152,4 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema)
 
-    return Config(f"trajectories--{solo.reasoner.id}", "train", schema, batches())
+    return Config(f"trajectories--{solo.model.id}", "train", schema, batches())

@@ -58,13 +58,13 @@ async def _findings(
     file: SpecFile, declared: ModelSpec, spec: EngineSpec, progress: Progress
 ) -> AsyncIterator[Finding]:
     stated = stated_delimiters(declared)
-    reasoner = load_model(file, declared, delimiters=stated or NONE, sampled=True)
-    chat = reasoner.format
+    model = load_model(file, declared, delimiters=stated or NONE, sampled=True)
+    chat = model.format
     assert chat is not None
     mode = spec.prompts if isinstance(spec, OpenAISpec) else "ids"
     chat.delimiters = stated or found_delimiters(chat) or NONE
-    reasoner = replace(reasoner, delimiters=chat.delimiters)
-    files = ModelFiles(reasoner)
+    model = replace(model, delimiters=chat.delimiters)
+    files = ModelFiles(model)
     for finding in examine_template(chat, stated, mode=mode):
         yield finding
         if finding.ends:
@@ -73,32 +73,32 @@ async def _findings(
     ours = not isinstance(spec, OpenAISpec)
     for finding in files.examine(file.spec.sampling.max_tokens, ours=ours):
         yield finding
-    async for finding in _engine_findings(file, reasoner, files, spec, progress):
+    async for finding in _engine_findings(file, model, files, spec, progress):
         yield finding
 
 
 async def _engine_findings(
-    file: SpecFile, reasoner: Model, files: ModelFiles, spec: EngineSpec, progress: Progress
+    file: SpecFile, model: Model, files: ModelFiles, spec: EngineSpec, progress: Progress
 ) -> AsyncIterator[Finding]:
     sampling = file.spec.sampling
     match spec:
         case TransformersSpec():
-            async for finding in examine_local(reasoner, spec, sampling):
+            async for finding in examine_local(model, spec, sampling):
                 yield finding
         case OpenAISpec():
             endpoint = open_endpoint(spec, file.expand(spec.base_url, "engines"))
             try:
                 async for finding in examine_served(
-                    endpoint, reasoner, files, sampling, spec.prompts, forces=_forces(file)
+                    endpoint, model, files, sampling, spec.prompts, forces=_forces(file)
                 ):
                     yield finding
             finally:
                 await endpoint.close()
         case VllmSpec():
-            server, endpoint = open_server(spec, reasoner, file, progress)
+            server, endpoint = open_server(spec, model, file, progress)
             try:
                 await server.start()
-                async for finding in examine_served(endpoint, reasoner, files, sampling, "ids", forces=_forces(file)):
+                async for finding in examine_served(endpoint, model, files, sampling, "ids", forces=_forces(file)):
                     yield finding
             except EngineError as error:
                 yield Finding("server", "unsupported", str(error))

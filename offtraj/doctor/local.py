@@ -18,7 +18,7 @@ __all__ = ["examine_local"]
 _TOKENS = 512  # in which an easy question is thought about
 
 
-async def examine_local(reasoner: Model, spec: TransformersSpec, sampling: SamplingSpec) -> AsyncIterator[Finding]:
+async def examine_local(model: Model, spec: TransformersSpec, sampling: SamplingSpec) -> AsyncIterator[Finding]:
     """Load the model and let it write: twice with one seed, once with another.
 
     Raises:
@@ -26,14 +26,14 @@ async def examine_local(reasoner: Model, spec: TransformersSpec, sampling: Sampl
     """
     from offtraj.engines.transformers import LocalEngine
 
-    chat = reasoner.format
+    chat = model.format
     assert chat is not None
     yield Finding("prompts: ids", "exact", "in this process: the model sees the ids that are made here")
     prompt = chat.solo(QUESTION)
     budget = min(sampling.max_tokens, len(prompt.ids) + _TOKENS)
     params = SamplingParams(sampling.temperature, sampling.top_p, budget, seed=0)
     requests = [Request(key, str(at), prompt, (0,), params) for at, key in enumerate(("one", "one", "other"))]
-    engine = LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
+    engine = LocalEngine(model, batch=spec.batch, dtype=spec.dtype, device=spec.device)
     texts: dict[str, Completion] = {}
     try:
         async for reply in engine.replies(requests):

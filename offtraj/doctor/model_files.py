@@ -21,11 +21,11 @@ _NEUTRAL = {"top_k": (None, 0, -1), "min_p": (None, 0.0), "repetition_penalty": 
 class ModelFiles:
     """`config.json` and `generation_config.json`, read when they are first asked for."""
 
-    def __init__(self, reasoner: Model) -> None:
-        assert reasoner.path is not None and reasoner.format is not None
-        self._path = reasoner.path
-        self._pinned: dict[str, Any] = {} if reasoner.in_folder else {"revision": reasoner.revision}
-        self._tokenizer = reasoner.format.tokenizer
+    def __init__(self, model: Model) -> None:
+        assert model.path is not None and model.format is not None
+        self._path = model.path
+        self._pinned: dict[str, Any] = {} if model.in_folder else {"revision": model.revision}
+        self._tokenizer = model.format.tokenizer
 
     @cached_property
     def config(self) -> PretrainedConfig | None:

@@ -30,21 +30,21 @@ class _Entry(NamedTuple):
 
 
 async def examine_served(
-    endpoint: Endpoint, reasoner: Model, files: ModelFiles, sampling: SamplingSpec, wanted: str, *, forces: bool
+    endpoint: Endpoint, model: Model, files: ModelFiles, sampling: SamplingSpec, wanted: str, *, forces: bool
 ) -> AsyncIterator[Finding]:
     """Everything that a server can be asked.
 
     Args:
         endpoint: The server.
-        reasoner: The model.
+        model: The model.
         files: Of the model.
         sampling: The spec's.
         wanted: How the spec sends prompts.
         forces: Whether some prefixes end the thinking (answer-forcing).
     """
-    chat = reasoner.format
+    chat = model.format
     assert chat is not None
-    finding, entry = await _entry(endpoint, reasoner)
+    finding, entry = await _entry(endpoint, model)
     yield finding
     if entry is None:
         return
@@ -75,10 +75,10 @@ async def examine_served(
     yield examine_ends(said, chat, files.ends)
 
 
-async def _entry(endpoint: Endpoint, reasoner: Model) -> _Entry:
-    """The model in the server's list, as a run would choose it."""
+async def _entry(endpoint: Endpoint, model: Model) -> _Entry:
+    """The served in the server's list, as a run would choose it."""
     url = public_url(endpoint.base_url)
-    name = reasoner.path or reasoner.id
+    name = model.path or model.id
     try:
         listed = await endpoint.models()
     except Rejected as error:
@@ -90,15 +90,15 @@ async def _entry(endpoint: Endpoint, reasoner: Model) -> _Entry:
     except Unanswered as error:
         remedy = "start the server, or give its address with --engine URL"
         return _Entry(Finding("server", "unsupported", f"{url} does not answer: {error}", remedy), None)
-    found = chosen(listed, (reasoner.id, name))
-    if found is not None and found.id in (reasoner.id, name):
+    found = chosen(listed, (model.id, name))
+    if found is not None and found.id in (model.id, name):
         return _Entry(Finding("served model", "exact", f"{found.id!r} at {url}"), found)
     if found is not None:
         what = f"{url} serves only {found.id!r}, which is taken for {name!r}"
-        remedy = f"serve it under its name (vLLM: --served-model-name {reasoner.id})"
+        remedy = f"serve it under its name (vLLM: --served-served-name {model.id})"
         return _Entry(Finding("served model", "inexact", what, remedy, needed=False), found)
-    shown = ", ".join(repr(model.id) for model in listed) or "no model"
-    what = f"{url} serves {shown}, and not {reasoner.id!r} or {name!r}"
+    shown = ", ".join(repr(served.id) for served in listed) or "no model"
+    what = f"{url} serves {shown}, and not {model.id!r} or {name!r}"
     return _Entry(Finding("served model", "unsupported", what, "serve it under one of these names"), None)
 
 

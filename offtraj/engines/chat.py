@@ -128,12 +128,12 @@ class LocalChat:
         from offtraj.model.model import model_at
         from offtraj.model.trajectory import THINK
 
-        reasoner = model_at(path, delimiters=THINK)
-        assert reasoner.format is not None
-        self.identity = f"chat:{reasoner.identity}"
-        self._tokenizer = reasoner.format.tokenizer
+        model = model_at(path, delimiters=THINK)
+        assert model.format is not None
+        self.identity = f"chat:{model.identity}"
+        self._tokenizer = model.format.tokenizer
         self._engine: LocalEngine = LocalEngine(
-            reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device, clip=True
+            model, batch=spec.batch, dtype=spec.dtype, device=spec.device, clip=True
         )
         self._waiting: list[tuple[Request, asyncio.Future[Completion | Failure]]] = []
         self._worker: asyncio.Task[None] | None = None

@@ -44,19 +44,19 @@ class Engine(Protocol):
 
 async def open_engine(
     spec: EngineSpec,
-    reasoner: Model,
+    model: Model,
     *,
     file: SpecFile | None = None,
-    model: ModelSpec | None = None,
+    declared: ModelSpec | None = None,
     progress: Progress = no_progress,
 ) -> Engine:
     """Open what the spec describes for one model.
 
     Args:
         spec: The engine's declaration.
-        reasoner: The model that it runs.
+        model: The model that it runs.
         file: Where the declaration stands, for paths and variables; none for one given by hand.
-        model: The model's declaration; needed for recordings.
+        declared: The model's declaration; needed for recordings.
         progress: Is told what is waited for.
 
     Raises:
@@ -68,22 +68,22 @@ async def open_engine(
         case RecordedSpec():
             from offtraj.engines.recorded import RecordedEngine
 
-            assert file is not None and model is not None and model.recorded_as is not None
-            paths = [file.file(path, "engines", model.engine, "files", i) for i, path in enumerate(spec.files)]
-            return RecordedEngine(paths, spec.columns, model.recorded_as)
+            assert file is not None and declared is not None and declared.recorded_as is not None
+            paths = [file.file(path, "engines", declared.engine, "files", i) for i, path in enumerate(spec.files)]
+            return RecordedEngine(paths, spec.columns, declared.recorded_as)
         case TransformersSpec():
             from offtraj.engines.transformers import LocalEngine
 
-            return LocalEngine(reasoner, batch=spec.batch, dtype=spec.dtype, device=spec.device)
+            return LocalEngine(model, batch=spec.batch, dtype=spec.dtype, device=spec.device)
         case OpenAISpec():
             from offtraj.engines.openai.endpoint import open_endpoint
             from offtraj.engines.openai.engine import OpenAIEngine
 
             endpoint = open_endpoint(spec, spec.base_url if file is None else file.expand(spec.base_url, "engines"))
             if spec.prompts != "auto":
-                return OpenAIEngine(reasoner, endpoint, mode=spec.prompts)
+                return OpenAIEngine(model, endpoint, mode=spec.prompts)
             try:
-                return await OpenAIEngine.probed(reasoner, endpoint)
+                return await OpenAIEngine.probed(model, endpoint)
             except BaseException:
                 await endpoint.close()
                 raise
@@ -91,5 +91,5 @@ async def open_engine(
             from offtraj.engines.openai.engine import OpenAIEngine
             from offtraj.engines.vllm.server import open_server
 
-            server, endpoint = open_server(spec, reasoner, file, progress)
-            return OpenAIEngine(reasoner, endpoint, start=server.start, stop=server.close)
+            server, endpoint = open_server(spec, model, file, progress)
+            return OpenAIEngine(model, endpoint, start=server.start, stop=server.close)

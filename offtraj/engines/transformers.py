@@ -42,7 +42,7 @@ class LocalEngine:
     exactness: PromptMode = "ids"
 
     def __init__(
-        self, reasoner: Model, *, batch: int, dtype: str = "auto", device: str = "auto", clip: bool = False
+        self, model: Model, *, batch: int, dtype: str = "auto", device: str = "auto", clip: bool = False
     ) -> None:
         """Nothing is loaded before the first request.
 
@@ -53,10 +53,10 @@ class LocalEngine:
         """
         import_extra("torch", extra="local", purpose=_PURPOSE)
         import_extra("accelerate", extra="local", purpose=_PURPOSE)
-        assert reasoner.format is not None  # only recordings have none
-        self.identity = reasoner.identity
-        self._reasoner = reasoner
-        self._tokenizer = reasoner.format.tokenizer
+        assert model.format is not None  # only recordings have none
+        self.identity = model.identity
+        self._reasoner = model
+        self._tokenizer = model.format.tokenizer
         self._batch, self._dtype, self._device = batch, dtype, device
         self._clip = clip
         self._loaded: _Loaded | None = None
@@ -214,28 +214,28 @@ class _Loaded(NamedTuple):
     """Tokens of prompt and completion that the model can hold."""
 
 
-def _load(reasoner: Model, dtype: str, device: str) -> _Loaded:
+def _load(model: Model, dtype: str, device: str) -> _Loaded:
     torch = import_extra("torch", extra="local", purpose=_PURPOSE)
     from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # our own says more
-    assert reasoner.path is not None and reasoner.format is not None
+    assert model.path is not None and model.format is not None
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
-    pinned = {} if reasoner.in_folder else {"revision": reasoner.revision}
+    pinned = {} if model.in_folder else {"revision": model.revision}
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(reasoner.path, dtype=dtype, device_map=place, **pinned)
+        weights: Any = AutoModelForCausalLM.from_pretrained(model.path, dtype=dtype, device_map=place, **pinned)
     except Exception as error:  # the library raises what its parts raise
         detail = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise EngineError(f"the model {reasoner.path!r} cannot be loaded: {detail}") from error
-    model.eval()
-    tokenizer = reasoner.format.tokenizer
-    eos = _end_tokens(model, tokenizer)
+        raise EngineError(f"the weights {model.path!r} cannot be loaded: {detail}") from error
+    weights.eval()
+    tokenizer = model.format.tokenizer
+    eos = _end_tokens(weights, tokenizer)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos[0]
     # The model's own generation defaults (top-k, repetition penalty …) must not leak into the test.
-    model.generation_config = GenerationConfig(eos_token_id=eos, pad_token_id=pad)  # type: ignore[no-untyped-call]
-    context = int(getattr(model.config, "max_position_embeddings", 0) or 2**31)
-    return _Loaded(model, eos, pad, context)
+    weights.generation_config = GenerationConfig(eos_token_id=eos, pad_token_id=pad)  # type: ignore[no-untyped-call]
+    context = int(getattr(weights.config, "max_position_embeddings", 0) or 2**31)
+    return _Loaded(weights, eos, pad, context)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

@@ -54,7 +54,7 @@ _KEY = "OPENAI_API_KEY"
 class EvaluatedModel:
     """The model that is scored, with its engine's declaration."""
 
-    reasoner: Model
+    model: Model
     engine: EngineSpec
     declared: ModelSpec | None
     """Its entry in the spec, if it has one."""
@@ -173,14 +173,14 @@ async def score(
     Raises:
         OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
-    file, reasoner = sets.data.spec, evaluated.reasoner
-    engine = await open_engine(evaluated.engine, reasoner, file=file, model=evaluated.declared, progress=progress)
+    file, model = sets.data.spec, evaluated.model
+    engine = await open_engine(evaluated.engine, model, file=file, declared=evaluated.declared, progress=progress)
     verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
     grader = Grader(verifier, store, judge, make_audit(resolved_judge, file.spec.seed))
     info = _info(sets, evaluated, engine) | grading_info(grader, resolved_judge)
     check_run_target(out, info)
     runner = Runner(
-        reasoner=reasoner,
+        model=model,
         engine=engine,
         store=store,
         grader=grader,
@@ -192,7 +192,7 @@ async def score(
     try:
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
-        await runner.generate(sets.rows(), progress(f"run {reasoner.id}", wanted))
+        await runner.generate(sets.rows(), progress(f"run {model.id}", wanted))
         info["engine"] |= engine.facts()  # how many requests were tried again is known now
         info["timing"] = {
             "seconds": round(time.monotonic() - started, 1),
@@ -264,8 +264,8 @@ def _samples(spec: Spec) -> Mapping[TestName, int]:
 
 
 def _info(sets: Sets, evaluated: EvaluatedModel, engine: Engine) -> dict[str, Any]:
-    manifest, reasoner = sets.data.manifest, evaluated.reasoner
-    delimiters, publish = reasoner.delimiters or THINK, sets.data.spec.spec.publish
+    manifest, model = sets.data.manifest, evaluated.model
+    delimiters, publish = model.delimiters or THINK, sets.data.spec.spec.publish
     return {
         "offtraj": __version__,
         # What the set is called on the Hub; it came from there where `data` has a revision.
@@ -278,12 +278,12 @@ def _info(sets: Sets, evaluated: EvaluatedModel, engine: Engine) -> dict[str, An
             "configs": list(sets.configs),
             "limit": sets.limit,
         },
-        "model": {"id": reasoner.id, "path": reasoner.path, "revision": reasoner.revision},
+        "model": {"id": model.id, "path": model.path, "revision": model.revision},
         "think": {"open": delimiters.open, "close": delimiters.close},
         "engine": {"kind": evaluated.engine.kind, "identity": engine.identity, **engine.facts()},
         "sampling": sets.data.spec.spec.sampling.model_dump(),
         "seed": sets.data.spec.spec.seed,
-        "solo": solve_rates(sets.data, reasoner.id, (reasoner.revision, engine.identity)),
+        "solo": solve_rates(sets.data, model.id, (model.revision, engine.identity)),
         "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
     }
 

@@ -67,7 +67,7 @@ def _values(file: SpecFile, manifest: Manifest, folder: Path) -> dict[str, Any]:
     spec, configs = file.spec, by_config(manifest)
     tests = [test for test in _TESTS if any(config.startswith(f"{test}--") for config in configs)]
     steered = [config for config in configs if config.partition("--")[0] in tests]
-    counted = {model.lengths for model in manifest.models.values()}
+    counted = {declared.lengths for declared in manifest.models.values()}
     return {
         "metadata": card_metadata(spec, manifest, folder),
         "spec": spec,
@@ -88,7 +88,7 @@ def _values(file: SpecFile, manifest: Manifest, folder: Path) -> dict[str, Any]:
         "first": steered[0] if steered else next(iter(configs)),
         "owner": steered[0].partition("--")[2] if steered else "",
         "runs": _runs(spec, manifest, steered),
-        "recorded": any(isinstance(spec.engines[reasoner.engine], RecordedSpec) for reasoner in spec.participants),
+        "recorded": any(isinstance(spec.engines[model.engine], RecordedSpec) for model in spec.participants),
         "variables": list(dict.fromkeys(_VARIABLE.findall(file.text))),
         "file_name": lambda source: Path(source.file).name if isinstance(source, FileSource) else None,
     }
@@ -98,11 +98,11 @@ def _runs(spec: Spec, manifest: Manifest, steered: list[str]) -> str:
     """A model for the example of a command: the first set's own, where its weights have a name on the Hub."""
     for config in steered:
         name = config.partition("--")[2]
-        reasoner = spec.participant(name)
-        if reasoner is not None and reasoner.path and _COMMIT.fullmatch(manifest.models[name].revision):
-            return reasoner.path
-        if reasoner is not None and reasoner.recorded_as and _HUB_ID.fullmatch(reasoner.recorded_as):
-            return reasoner.recorded_as
+        model = spec.participant(name)
+        if model is not None and model.path and _COMMIT.fullmatch(manifest.models[name].revision):
+            return model.path
+        if model is not None and model.recorded_as and _HUB_ID.fullmatch(model.recorded_as):
+            return model.recorded_as
     return "ORG/MODEL"
 
 

@@ -72,7 +72,7 @@ class Runner:
     rows' order. Memory grows with the rows by some bytes each, and by the failures.
     """
 
-    reasoner: Model
+    model: Model
     engine: Engine
     store: Store
     grader: Grader
@@ -105,7 +105,7 @@ class Runner:
                 yield pending.request
 
         async with BoundedTasks(_GRADING) as grading:
-            async for reply in sample(requests(), self.engine, self.store, model=self.reasoner.id, stored=on_progress):
+            async for reply in sample(requests(), self.engine, self.store, model=self.model.id, stored=on_progress):
                 on_progress(1)
                 row = reply.request.context
                 assert isinstance(row, SteeredRow)
@@ -133,12 +133,12 @@ class Runner:
                 yield _PendingRequest(row, Request(key, row.id, prompt, numbers, self.params, row))
 
     def _prompts(self, rows: Sequence[SteeredRow]) -> Sequence[Prompt | None]:
-        if self.reasoner.format is None:
+        if self.model.format is None:
             return [None] * len(rows)
         pairs = [(fill_template(self.template, row.question), row.prefix) for row in rows]
-        prompts = self.reasoner.format.steered(pairs)
+        prompts = self.model.format.steered(pairs)
         for row, prompt in zip(rows, prompts, strict=True):
-            published = row.prompt_sha256 if row.model_revision == self.reasoner.revision else None
+            published = row.prompt_sha256 if row.model_revision == self.model.revision else None
             if published is not None and published != prompt.sha256:
                 raise EngineError(
                     f"row {row.id}: the prompt's ids hash to {prompt.sha256}, published was {published}: the tokenizer, "
@@ -148,7 +148,7 @@ class Runner:
 
     @property
     def _delimiters(self) -> Delimiters:
-        return self.reasoner.delimiters or THINK
+        return self.model.delimiters or THINK
 
     def _unfit(self, row: SteeredRow) -> str | None:
         """Why the row cannot be put to this model: its prefix would end the thinking."""
@@ -156,7 +156,7 @@ class Runner:
         if row.variant == "answer-forcing":
             if not row.prefix.endswith(close):
                 raise UsageError(
-                    f"row {row.id} forces an answer with {row.segments[-1].text!r}, and {self.reasoner.id!r} ends its "
+                    f"row {row.id} forces an answer with {row.segments[-1].text!r}, and {self.model.id!r} ends its "
                     f"thinking with {close!r}: build a set for this model"
                 )
             return None

@@ -78,7 +78,7 @@ class SoloSample:
 class Solo:
     """Everything that a model or guide did alone."""
 
-    reasoner: Model
+    model: Model
     identity: str
     """The engine's: weights or recording."""
     samples: Mapping[str, tuple[SoloSample, ...]]
@@ -99,10 +99,10 @@ class Solo:
         completion = self.store.completion(sample.key, sample.number)
         if completion is None:
             raise StoreError(
-                f"{self.store.path}: sample {sample.number} of {sample.question_id!r} by {self.reasoner.id!r} was there "
+                f"{self.store.path}: sample {sample.number} of {sample.question_id!r} by {self.model.id!r} was there "
                 "when it was graded, and has been removed since: run the same command again, which samples it anew"
             )
-        return split(completion.text, self.reasoner.delimiters)
+        return split(completion.text, self.model.delimiters)
 
     def __iter__(self) -> Iterator[SoloSample]:
         """All samples, question by question."""
@@ -110,15 +110,15 @@ class Solo:
             yield from samples
 
 
-def solo_text(trajectory: Trajectory, reasoner: Model) -> str | None:
+def solo_text(trajectory: Trajectory, model: Model) -> str | None:
     """Where the answer is looked for: what follows the thinking; `None` when that never ends."""
-    if reasoner.delimiters == NONE:
+    if model.delimiters == NONE:
         return trajectory.thinking
     return trajectory.answer if trajectory.closed else None
 
 
 async def sample_solo(
-    reasoner: Model,
+    model: Model,
     questions: Sequence[Question],
     *,
     engine: Engine,
@@ -141,46 +141,46 @@ async def sample_solo(
 
     def request(question: Question) -> Request:
         text = fill_template(template, question.text)
-        prompt = None if reasoner.format is None else reasoner.format.solo(text)
+        prompt = None if model.format is None else model.format.solo(text)
         key = request_key(engine.identity, question.id, prompt, params)
         return Request(key, question.id, prompt, tuple(range(samples)), params, question)
 
     failures: list[Reply] = []
     async with BoundedTasks(_GRADING) as grading:
-        async for reply in sample(map(request, questions), engine, store, model=reasoner.id, stored=on_progress):
+        async for reply in sample(map(request, questions), engine, store, model=model.id, stored=on_progress):
             on_progress(1)
             if isinstance(reply.result, Failure):
                 failures.append(reply)
             else:
                 question = reply.request.context
                 assert isinstance(question, Question)
-                trajectory = split(reply.result.text, reasoner.delimiters)
-                await grading.start(_grade(grader, question, reply.result, trajectory, reasoner))
-    _refuse_failures(reasoner, failures)
+                trajectory = split(reply.result.text, model.delimiters)
+                await grading.start(_grade(grader, question, reply.result, trajectory, model))
+    _refuse_failures(model, failures)
     graded: dict[str, tuple[SoloSample, ...]] = {}
     for question in questions:
-        found = await _graded(reasoner, question, request(question), store, grader)
+        found = await _graded(model, question, request(question), store, grader)
         if found:
             graded[question.id] = found
-    return Solo(reasoner, engine.identity, graded, store)
+    return Solo(model, engine.identity, graded, store)
 
 
 async def _graded(
-    reasoner: Model, question: Question, request: Request, store: Store, grader: Grader
+    model: Model, question: Question, request: Request, store: Store, grader: Grader
 ) -> tuple[SoloSample, ...]:
     async def one(number: int) -> SoloSample | None:
         completion = store.completion(request.key, number)
         if completion is None:
             return None
-        trajectory = split(completion.text, reasoner.delimiters)
+        trajectory = split(completion.text, model.delimiters)
         return SoloSample(
             question_id=question.id,
             number=number,
             key=request.key,
             finish_reason=completion.finish_reason,
-            closed=trajectory.closed or reasoner.delimiters == NONE,
+            closed=trajectory.closed or model.delimiters == NONE,
             thinks=bool(trajectory.thinking.strip()),
-            verdict=await _grade(grader, question, completion, trajectory, reasoner),
+            verdict=await _grade(grader, question, completion, trajectory, model),
         )
 
     found = await asyncio.gather(*(one(number) for number in request.samples))
@@ -188,13 +188,13 @@ async def _graded(
 
 
 async def _grade(
-    grader: Grader, question: Question, completion: Completion, trajectory: Trajectory, reasoner: Model
+    grader: Grader, question: Question, completion: Completion, trajectory: Trajectory, model: Model
 ) -> Verdict:
     asked = GradingItem(question.gold, question.text, question.tolerance, question.unit)
-    return await grader.grade(asked, solo_text(trajectory, reasoner), completion.finish_reason)
+    return await grader.grade(asked, solo_text(trajectory, model), completion.finish_reason)
 
 
-def _refuse_failures(reasoner: Model, failures: Sequence[Reply]) -> None:
+def _refuse_failures(model: Model, failures: Sequence[Reply]) -> None:
     """A solve rate must not be made of what happened to arrive. A recording has what it has."""
     real = [(r, r.result) for r in failures if isinstance(r.result, Failure) and r.result.message != NOT_RECORDED]
     if real:
@@ -203,7 +203,7 @@ def _refuse_failures(reasoner: Model, failures: Sequence[Reply]) -> None:
         shown = "; ".join(f"{count} because of {message}" for message, count in reasons[:_REASONS])
         more = f"; and {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
         raise EngineError(
-            f"{reasoner.id}: {len(real)} solo samples could not be had, the first of {reply.request.subject!r}, sample "
+            f"{model.id}: {len(real)} solo samples could not be had, the first of {reply.request.subject!r}, sample "
             f"{reply.sample}: {shown}{more}: what arrived is kept; run the same command again"
         )
 

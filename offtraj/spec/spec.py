@@ -159,9 +159,9 @@ def _problems(spec: Spec) -> Iterator[Problem]:
                 ("guides", index, "id"),
                 f"{guide.id!r} is a model, too, and the two entries differ: make them equal, or rename one",
             )
-    for group, reasoners in (("models", spec.models), ("guides", spec.guides)):
-        for index, reasoner in enumerate(reasoners):
-            yield from _engine_problems(spec, (group, index), reasoner)
+    for group, participants in (("models", spec.models), ("guides", spec.guides)):
+        for index, participant in enumerate(participants):
+            yield from _engine_problems(spec, (group, index), participant)
     if spec.judge is not None and spec.judge.engine not in spec.engines:
         yield Problem(("judge", "engine"), _unknown("engine", spec.judge.engine, spec.engines))
     if spec.prompt is not None and spec.prompt.count("{question}") != 1:

@@ -110,7 +110,7 @@ async def test_answer_forcing_ends_the_thinking_right_behind_the_steer(store: St
 
 async def test_a_model_without_delimiters_cannot_be_forced(store: Store) -> None:
     made = inputs(store, spec=spec_with("[default, answer-forcing]"))
-    weak = replace(made.solos["weak"], reasoner=replace(made.solos["weak"].reasoner, delimiters=NONE))
+    weak = replace(made.solos["weak"], model=replace(made.solos["weak"].model, delimiters=NONE))
     rows, builder = await build(replace(made, solos={**made.solos, "weak": weak}))
     assert {row.variant for row in rows} == {"default"}
     assert next(t for t in builder.selection_counts if t.of == "rows").dropped == Counter(no_closing_delimiter=8)

@@ -154,7 +154,7 @@ def make_row(number: int = 0, **fields: Any) -> SteeredRow:
     return SteeredRow(id=fields.get("id", identity), **{k: v for k, v in values.items() if k != "id"})
 
 
-def make_solo(store: Store, model: str, answers: Mapping[str, Sequence[object]], **fields: Any) -> Solo:
+def make_solo(store: Store, name: str, answers: Mapping[str, Sequence[object]], **fields: Any) -> Solo:
     """Solo samples as if they had been graded: `answers` by question id; `None` is unfinished thinking."""
     samples: dict[str, tuple[SoloSample, ...]] = {}
     for question_id, given in answers.items():
@@ -162,7 +162,7 @@ def make_solo(store: Store, model: str, answers: Mapping[str, Sequence[object]],
         found = []
         for sample, answer in enumerate(given):
             response = make_response(number, answer, closed=answer is not None, sentences=10 + sample)
-            key = f"{model}/{question_id}"
+            key = f"{name}/{question_id}"
             store.put_completions([(key, sample, Completion(response, "stop", None, None))])
             correct = str(answer) == make_question(number).gold
             verdict = (
@@ -172,8 +172,8 @@ def make_solo(store: Store, model: str, answers: Mapping[str, Sequence[object]],
             )
             found.append(SoloSample(question_id, sample, key, "stop", answer is not None, True, verdict))
         samples[question_id] = tuple(found)
-    reasoner = Model(model, None, None, Words(), None, fields.get("delimiters"))
-    return Solo(reasoner, f"recorded:{model}", samples, store)
+    model = Model(name, None, None, Words(), None, fields.get("delimiters"))
+    return Solo(model, f"recorded:{name}", samples, store)
 
 
 def make_inputs(store: Store, solos: Mapping[str, Solo], spec: SpecFile, verifier: Any, questions: int = 8) -> Any:

@@ -43,7 +43,7 @@ class OpenAIEngine:
 
     def __init__(
         self,
-        reasoner: Model,
+        model: Model,
         endpoint: Endpoint,
         *,
         mode: Mode = "ids",
@@ -53,19 +53,19 @@ class OpenAIEngine:
         """Nothing is sent yet.
 
         Args:
-            reasoner: The model.
+            model: The model.
             endpoint: The server.
             mode: How prompts are sent.
             start: Awaited before the first request.
             stop: Awaited at the end.
         """
-        assert reasoner.path is not None and reasoner.format is not None
+        assert model.path is not None and model.format is not None
         self.exactness: Mode = mode
         # What was asked in another way is another measurement.
-        self.identity = reasoner.identity if mode == "ids" else f"{reasoner.identity}#{mode}"
-        self._names = (reasoner.id, reasoner.path)
-        self._close = reasoner.format.delimiters.close
-        self._bos = str(reasoner.format.tokenizer.bos_token or "")
+        self.identity = model.identity if mode == "ids" else f"{model.identity}#{mode}"
+        self._names = (model.id, model.path)
+        self._close = model.format.delimiters.close
+        self._bos = str(model.format.tokenizer.bos_token or "")
         self._endpoint, self._start, self._stop = endpoint, start, stop
         self._url = public_url(endpoint.base_url)
         self._served: str | None = None
@@ -75,11 +75,11 @@ class OpenAIEngine:
         self._answered = False
         self._prefill = PREFILLS[0]
         self._drop = ""
-        (self._probe,) = reasoner.format.steered([("What is 1 + 1?", "Okay, so")])
+        (self._probe,) = model.format.steered([("What is 1 + 1?", "Okay, so")])
         self._in_flight = 0
 
     @classmethod
-    async def probed(cls, reasoner: Model, endpoint: Endpoint) -> OpenAIEngine:
+    async def probed(cls, model: Model, endpoint: Endpoint) -> OpenAIEngine:
         """An engine in the first mode that the server takes: ids, text, chat.
 
         Raises:
@@ -87,7 +87,7 @@ class OpenAIEngine:
         """
         refusals = []
         for mode in get_args(Mode):
-            engine = cls(reasoner, endpoint, mode=mode)
+            engine = cls(model, endpoint, mode=mode)
             refusal = await engine.refusal()
             if refusal is None:
                 return engine

@@ -50,12 +50,12 @@ class VllmCommand(NamedTuple):
         return {**_QUIET, **ours, **self.environment, "VLLM_API_KEY": key}
 
 
-def vllm_command(spec: VllmSpec, reasoner: Model, file: SpecFile | None = None) -> VllmCommand:
+def vllm_command(spec: VllmSpec, model: Model, file: SpecFile | None = None) -> VllmCommand:
     """Make the command that serves a model.
 
     Args:
         spec: The engine's declaration.
-        reasoner: The model.
+        model: The model.
         file: Where the declaration stands; none for one given by hand.
 
     Raises:
@@ -73,18 +73,18 @@ def vllm_command(spec: VllmSpec, reasoner: Model, file: SpecFile | None = None) 
     python = _python(expanded(spec.python or "", "python"), folder)
     context = spec.max_model_len or (None if file is None else file.spec.sampling.max_tokens)
     environment = {key: expanded(value, "environment", key) for key, value in spec.environment.items()}
-    return VllmCommand(python, tuple(_arguments(spec, reasoner, context)), environment, reasoner.id)
+    return VllmCommand(python, tuple(_arguments(spec, model, context)), environment, model.id)
 
 
-def _arguments(spec: VllmSpec, reasoner: Model, context: int | None) -> Iterator[str]:
-    assert reasoner.path is not None and reasoner.format is not None  # only recordings have none
-    yield from ("--model", reasoner.path, "--served-model-name", reasoner.id)
-    if not reasoner.in_folder and reasoner.revision is not None:
-        yield from ("--revision", reasoner.revision)
-    if (tokenizer := reasoner.format.tokenizer.name_or_path) != reasoner.path:
+def _arguments(spec: VllmSpec, model: Model, context: int | None) -> Iterator[str]:
+    assert model.path is not None and model.format is not None  # only recordings have none
+    yield from ("--model", model.path, "--served-model-name", model.id)
+    if not model.in_folder and model.revision is not None:
+        yield from ("--revision", model.revision)
+    if (tokenizer := model.format.tokenizer.name_or_path) != model.path:
         yield from ("--tokenizer", tokenizer)
-    elif not reasoner.in_folder and reasoner.revision is not None:
-        yield from ("--tokenizer-revision", reasoner.revision)
+    elif not model.in_folder and model.revision is not None:
+        yield from ("--tokenizer-revision", model.revision)
     yield from ("--tensor-parallel-size", str(spec.tensor_parallel))
     yield from ("--data-parallel-size", str(spec.data_parallel))
     yield from ("--dtype", spec.dtype)

@@ -236,7 +236,7 @@ class VllmServer:
 
 
 def open_server(
-    spec: VllmSpec, reasoner: Model, file: SpecFile | None = None, progress: Progress = no_progress
+    spec: VllmSpec, model: Model, file: SpecFile | None = None, progress: Progress = no_progress
 ) -> tuple[VllmServer, Endpoint]:
     """The server that a spec declares for a model, and how it is asked; nothing is started yet.
 
@@ -245,7 +245,7 @@ def open_server(
         EngineError: for an interpreter that is not there.
         MissingExtraError: where no vLLM is to be found.
     """
-    server = VllmServer(vllm_command(spec, reasoner, file), start_timeout=spec.start_timeout, progress=progress)
+    server = VllmServer(vllm_command(spec, model, file), start_timeout=spec.start_timeout, progress=progress)
     endpoint = Endpoint(
         server.base_url,
         key=server.key,

@@ -1,4 +1,4 @@
-"""The pocket reasoners' problems: somebody has some things, months go by, how many are there now?
+"""The pocket models' problems: somebody has some things, months go by, how many are there now?
 
 A problem is drawn from a seeded generator. It has
 

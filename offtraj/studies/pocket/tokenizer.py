@@ -1,4 +1,4 @@
-"""The pocket reasoners' tokenizer: byte-level BPE, as Qwen's, with a few hundred tokens."""
+"""The pocket models' tokenizer: byte-level BPE, as Qwen's, with a few hundred tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a pocket reasoner thinks: the traces that it is trained on."""
+"""How a pocket model thinks: the traces that it is trained on."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _MATRICES, _REST = 0.01, 2e-3  # learning rates of Muon and AdamW
 _WARM_UP = 50  # steps
 _DECAY = 0.3  # the last share of the steps, over which the learning rates fall to nearly nothing
 _KEEP_EVERY = 100  # steps between two states that training can go on from
-_PURPOSE = "training a pocket reasoner"
+_PURPOSE = "training a pocket model"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 
 

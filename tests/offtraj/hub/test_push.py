@@ -35,7 +35,7 @@ print(len(rows), "".join(row["prefix"] for row in rows), sep="\\n", end="")
 PUSH = """
 import sys
 from pathlib import Path
-from offtraj.publishing.push import Destination, push
+from offtraj.hub.push import Destination, push
 push(Path(sys.argv[1]), Destination(sys.argv[2]))
 """
 

@@ -345,4 +345,4 @@ def test_the_tables_travel_in_the_wheel(tmp_path: Path) -> None:
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert archive.read("offtraj/paper.csv") == (ROOT / "offtraj" / "paper.csv").read_bytes()
+        assert archive.read("offtraj/report/paper.csv") == (ROOT / "offtraj" / "report" / "paper.csv").read_bytes()

@@ -37,13 +37,13 @@ async def verifier() -> AsyncIterator[RuleVerifier]:
 
 
 @pytest.fixture
-def reasoner(r1: Path) -> Model:
+def model(r1: Path) -> Model:
     return model_at(str(r1), model_id="tiny")
 
 
-def make_runner(reasoner: Model, engine: object, store: Store, verifier: RuleVerifier, samples: int = 1) -> Runner:
+def make_runner(model: Model, engine: object, store: Store, verifier: RuleVerifier, samples: int = 1) -> Runner:
     return Runner(
-        reasoner=reasoner,
+        model=model,
         engine=engine,  # type: ignore[arg-type]
         store=store,
         grader=Grader(verifier, store),
@@ -132,46 +132,44 @@ async def test_a_prefix_that_would_end_the_thinking_is_unscored(
     assert [(o.verdict, o.reason) for o in outcomes] == [("unscored", "not_sampled: the prefix holds '</think>'")]
 
 
-async def test_the_model_sees_template_delimiter_and_prefix(
-    store: Store, verifier: RuleVerifier, reasoner: Model
-) -> None:
+async def test_the_model_sees_template_delimiter_and_prefix(store: Store, verifier: RuleVerifier, model: Model) -> None:
     rows = [make_row(n) for n in range(5)]
     async with serving(lambda ids, index: f"</think>\\boxed{{{len(ids)}}}") as server:
         spec = OpenAISpec(kind="openai", base_url=server.base_url)
-        engine = OpenAIEngine(reasoner, open_endpoint(spec, server.base_url))
-        outcomes = await score(make_runner(reasoner, engine, store, verifier), rows)
-        again = await score(make_runner(reasoner, engine, store, verifier), rows)
+        engine = OpenAIEngine(model, open_endpoint(spec, server.base_url))
+        outcomes = await score(make_runner(model, engine, store, verifier), rows)
+        again = await score(make_runner(model, engine, store, verifier), rows)
         await engine.close()
     assert again == outcomes
     assert set(server.asked().values()) == {1}
-    assert reasoner.format is not None
+    assert model.format is not None
     for row, outcome in zip(rows, outcomes, strict=True):
         text = f"<|begin|><|User|>{row.question}<|Assistant|><think>\n{row.prefix}"
-        ids = tuple(reasoner.format.tokenizer(text, add_special_tokens=False)["input_ids"])
+        ids = tuple(model.format.tokenizer(text, add_special_tokens=False)["input_ids"])
         assert server.asked()[ids] == 1
         assert (outcome.prompt_tokens, outcome.tokens, outcome.exactness) == (len(ids), 3, "ids")
-        assert outcome.prefix_tokens == reasoner.format.steered([(row.question, row.prefix)])[0].prefix_tokens
+        assert outcome.prefix_tokens == model.format.steered([(row.question, row.prefix)])[0].prefix_tokens
 
 
 async def test_a_prompt_that_is_not_the_published_one_ends_the_run(
-    store: Store, verifier: RuleVerifier, reasoner: Model
+    store: Store, verifier: RuleVerifier, model: Model
 ) -> None:
-    row = make_row(0, model_revision=reasoner.revision, prompt_sha256="0" * 64)
+    row = make_row(0, model_revision=model.revision, prompt_sha256="0" * 64)
     async with serving(lambda ids, index: "x") as server:
-        engine = OpenAIEngine(reasoner, Endpoint(server.base_url))
+        engine = OpenAIEngine(model, Endpoint(server.base_url))
         with pytest.raises(EngineError, match="published was 0000"):
-            await score(make_runner(reasoner, engine, store, verifier), [row])
+            await score(make_runner(model, engine, store, verifier), [row])
         await engine.close()
     assert server.requests == []
 
 
-async def test_failures_are_unscored_and_asked_for_again(store: Store, verifier: RuleVerifier, reasoner: Model) -> None:
+async def test_failures_are_unscored_and_asked_for_again(store: Store, verifier: RuleVerifier, model: Model) -> None:
     rows = [make_row(n) for n in range(4)]
     async with serving(lambda ids, index: r"</think>\boxed{1}", faults=["", 400, "", ""]) as server:
         spec = OpenAISpec(kind="openai", base_url=server.base_url, concurrency=1)
-        engine = OpenAIEngine(reasoner, open_endpoint(spec, server.base_url))
-        first = await score(make_runner(reasoner, engine, store, verifier), rows)
-        second = await score(make_runner(reasoner, engine, store, verifier), rows)
+        engine = OpenAIEngine(model, open_endpoint(spec, server.base_url))
+        first = await score(make_runner(model, engine, store, verifier), rows)
+        second = await score(make_runner(model, engine, store, verifier), rows)
         await engine.close()
     assert [o.verdict for o in first] == ["correct", "unscored", "incorrect", "incorrect"]
     assert "fault 400" in first[1].reason

@@ -31,7 +31,7 @@ tests: {recoverability: {}}
 
 
 @pytest.fixture(scope="module")
-def reasoner(qwen3: Path) -> Model:
+def model(qwen3: Path) -> Model:
     return model_at(str(qwen3), model_id="tiny")
 
 
@@ -43,31 +43,31 @@ def make_file(folder: Path, more: str = "    dtype: auto") -> SpecFile:
     return make_spec(SPEC.replace("MORE", more), folder)
 
 
-def command(file: SpecFile, reasoner: Model) -> VllmCommand:
+def command(file: SpecFile, model: Model) -> VllmCommand:
     spec = file.spec.engines["gpu"]
     assert isinstance(spec, VllmSpec)
-    return vllm_command(spec, reasoner, file)
+    return vllm_command(spec, model, file)
 
 
-def test_a_model_is_served_under_its_id_with_room_for_the_sampling(reasoner: Model, tmp_path: Path) -> None:
-    made = command(make_file(tmp_path), reasoner)
+def test_a_model_is_served_under_its_id_with_room_for_the_sampling(model: Model, tmp_path: Path) -> None:
+    made = command(make_file(tmp_path), model)
     line = " ".join(made.line(1234))
     assert line.startswith(f"{tmp_path}/bin/python -m vllm.entrypoints.openai.api_server --host 127.0.0.1 --port 1234 ")
-    assert f" --model {reasoner.path} --served-model-name tiny " in line
+    assert f" --model {model.path} --served-model-name tiny " in line
     assert "--revision" not in line
     assert " --max-model-len 4096 " in line
     assert " --generation-config vllm " in line
-    more = command(make_file(tmp_path, "    max_model_len: 8192"), reasoner)
+    more = command(make_file(tmp_path, "    max_model_len: 8192"), model)
     assert " --max-model-len 8192 " in " ".join(more.line(1))
 
 
-def test_a_model_of_the_hub_is_pinned(reasoner: Model, tmp_path: Path) -> None:
-    pinned = dataclasses.replace(reasoner, path="org/tiny", revision="a" * 40)
+def test_a_model_of_the_hub_is_pinned(model: Model, tmp_path: Path) -> None:
+    pinned = dataclasses.replace(model, path="org/tiny", revision="a" * 40)
     line = " ".join(command(make_file(tmp_path), pinned).line(1))
-    assert f" --revision {'a' * 40} --tokenizer {reasoner.path} " in line
+    assert f" --revision {'a' * 40} --tokenizer {model.path} " in line
 
 
-def test_options_are_flags_and_come_last(reasoner: Model, tmp_path: Path) -> None:
+def test_options_are_flags_and_come_last(model: Model, tmp_path: Path) -> None:
     options = """\
     options:
       gpu_memory_utilization: 0.95
@@ -77,7 +77,7 @@ def test_options_are_flags_and_come_last(reasoner: Model, tmp_path: Path) -> Non
       allowed-origins: [a, b]
       compilation-config: {mode: 3, sizes: [1, 2]}
       compilation-config.cache_dir: x"""
-    arguments = command(make_file(tmp_path, options), reasoner).arguments
+    arguments = command(make_file(tmp_path, options), model).arguments
     assert arguments[arguments.index("--disable-uvicorn-access-log") + 1 :] == (
         "--gpu-memory-utilization=0.95",
         "--enforce-eager",
@@ -115,11 +115,11 @@ def test_flags_that_are_not_the_users_are_refused_where_they_stand(name: str, wh
 
 
 def test_the_environment_is_set_and_the_key_is_not_the_specs(
-    reasoner: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CARD", "3")
     monkeypatch.setenv("PYTHONPATH", "/ours")
-    made = command(make_file(tmp_path, '    environment: {CUDA_VISIBLE_DEVICES: "${CARD}"}'), reasoner)
+    made = command(make_file(tmp_path, '    environment: {CUDA_VISIBLE_DEVICES: "${CARD}"}'), model)
     variables = made.variables("key")
     assert variables["CUDA_VISIBLE_DEVICES"] == "3"
     assert variables["VLLM_API_KEY"] == "key"
@@ -129,22 +129,22 @@ def test_the_environment_is_set_and_the_key_is_not_the_specs(
 
 
 def test_an_interpreter_is_found_or_its_absence_said(
-    reasoner: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = VllmSpec(kind="vllm")
     monkeypatch.delenv("OFFTRAJ_VLLM_PYTHON", raising=False)
     monkeypatch.setattr("offtraj.engines.vllm.command.find_spec", lambda _name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'offtraj\[vllm\]', or name an interpreter"):
-        vllm_command(spec, reasoner)
+        vllm_command(spec, model)
     monkeypatch.setenv("OFFTRAJ_VLLM_PYTHON", "/nowhere/python")
     with pytest.raises(EngineError, match="OFFTRAJ_VLLM_PYTHON: '/nowhere/python': there is no such interpreter"):
-        vllm_command(spec, reasoner)
+        vllm_command(spec, model)
     monkeypatch.setenv("OFFTRAJ_VLLM_PYTHON", sys.executable)
-    assert vllm_command(spec, reasoner).python == sys.executable
+    assert vllm_command(spec, model).python == sys.executable
     file = make_file(tmp_path)
     (tmp_path / "bin" / "python").unlink()
     with pytest.raises(EngineError, match="`python` of the engine: 'bin/python': there is no such interpreter"):
-        command(file, reasoner)
+        command(file, model)
 
 
 # As vLLM 0.32 wrote them, without what does not matter.

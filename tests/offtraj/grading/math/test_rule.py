@@ -130,7 +130,7 @@ async def test_no_worker_is_left_behind(rule: RuleVerifier) -> None:
 def test_workers_end_with_a_killed_parent() -> None:
     script = (
         "import asyncio\n"
-        "from offtraj.verify import Answer, RuleVerifier\n"
+        "from offtraj.grading.math.answer import Answer\nfrom offtraj.grading.math.rule import RuleVerifier\n"
         "async def main():\n"
         "    rule = RuleVerifier()\n"
         "    await rule.compare('x', Answer('y', 'boxed'))\n"

@@ -64,12 +64,12 @@ def test_it_fits_into_what_a_wheel_may_weigh() -> None:
 
 @pytest.mark.parametrize(("name", "least"), [("sturdy", 14), ("fragile", 14), ("guide", 14)])
 async def test_strong_members_solve_most_questions(name: str, least: int) -> None:
-    reasoner = model_at(str(QUICKSTART / "models" / name))
-    assert reasoner.format is not None
+    model = model_at(str(QUICKSTART / "models" / name))
+    assert model.format is not None
     rows = [json.loads(line) for line in (QUICKSTART / "questions.jsonl").read_text().splitlines()[:20]]
-    engine = await open_engine(TransformersSpec(kind="transformers", batch=20, dtype="float32"), reasoner)
+    engine = await open_engine(TransformersSpec(kind="transformers", batch=20, dtype="float32"), model)
     greedy = SamplingParams(0.0, 1.0, 512, 0)
-    requests = [Request(row["id"], row["id"], reasoner.format.solo(row["question"]), (0,), greedy) for row in rows]
+    requests = [Request(row["id"], row["id"], model.format.solo(row["question"]), (0,), greedy) for row in rows]
     answers = {row["id"]: row["answer"] for row in rows}
     right = 0
     async for reply in engine.replies(requests):
