@@ -13,10 +13,11 @@ from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import SoloSample, SolveRate
 from offtraj.spec import GuidabilitySpec, Subset, TestName
 from offtraj_builders.cut import cut_steer
+from offtraj_builders.definition import Axis, TestDefinition, Variant
 from offtraj_builders.inputs import BuildInputs, Draft, delimiters_of, finish, qualifying, unhelpful
 from offtraj_builders.selection import SelectionCounts, SelectionOf
 
-__all__ = ["Guidability", "wanted_questions"]
+__all__ = ["GUIDABILITY", "Guidability", "wanted_questions"]
 
 AT_ONCE = 16  # trajectories that are composed together, so that no one waits for another's verification
 TEST: TestName = "guidability"
@@ -41,12 +42,12 @@ class Guidability:
         """Choose questions and guides' trajectories."""
         self._inputs, self._spec, self._model = inputs, spec, model
         self._seed = inputs.spec.seed
-        self.selection_counts: list[SelectionCounts] = []
+        self.counts: list[SelectionCounts] = []
         self._subsets: dict[str, dict[str, tuple[Subset, ...]]] = {}
         for variant in _SELECTING:
             if variant in spec.variants:
                 self._subsets[variant], selection_counts = _qualify(inputs, spec, model, variant)
-                self.selection_counts += selection_counts
+                self.counts += selection_counts
         self._guided = self._pick_guides()
         self.shared = frozenset(q for q, subsets in self._subsets.get("default", {}).items() if "shared" in subsets)
 
@@ -67,7 +68,7 @@ class Guidability:
 
     def _counts(self, of: SelectionOf) -> SelectionCounts:
         counts = SelectionCounts(TEST, self._model, None, None, of)
-        self.selection_counts.append(counts)
+        self.counts.append(counts)
         return counts
 
     def _pick_guides(self) -> dict[str, list[tuple[str, SoloSample]]]:
@@ -137,3 +138,13 @@ def _qualify(
 
 def _not_always_solved(rate: SolveRate) -> str | None:
     return None if rate.full else "not_always_solved"
+
+
+GUIDABILITY = TestDefinition(
+    name=TEST,
+    spec=GuidabilitySpec,
+    axis=Axis("ratio", "ratios", "given of the guide's thinking (%)"),
+    variants=(Variant("default"), Variant("solvable"), Variant("answer-forcing", closes_thinking=True)),
+    guided=True,
+    builder=Guidability,
+)

@@ -16,11 +16,12 @@ from offtraj.run.solo import SoloSample, SolveRate
 from offtraj.spec import RecoverabilitySpec, Subset, TestName
 from offtraj_builders.composition import transition
 from offtraj_builders.cut import cut_own, cut_steer
+from offtraj_builders.definition import Axis, TestDefinition, Variant
 from offtraj_builders.inputs import BuildInputs, Draft, finish, qualifying, unhelpful, unusable
 from offtraj_builders.selection import SelectionCounts, SelectionOf, preference, spread
 from offtraj_builders.sentences import SentenceEnds
 
-__all__ = ["Recoverability"]
+__all__ = ["RECOVERABILITY", "Recoverability"]
 
 TEST: TestName = "recoverability"
 
@@ -56,7 +57,7 @@ class Recoverability:
         """
         self._inputs, self._spec, self._model = inputs, spec, model
         self._seed = inputs.spec.seed
-        self.selection_counts: list[SelectionCounts] = []
+        self.counts: list[SelectionCounts] = []
         self.shared: frozenset[str] = frozenset()
         self._allowed: tuple[tuple[str, str], list[_Distractor]] | None = None  # of the question in hand
         self._picks = self._pick_own()
@@ -75,7 +76,7 @@ class Recoverability:
 
     def _counts(self, of: SelectionOf, subset: Subset | None = None, variant: str | None = None) -> SelectionCounts:
         counts = SelectionCounts(TEST, self._model, variant, subset, of)
-        self.selection_counts.append(counts)
+        self.counts.append(counts)
         return counts
 
     def _needs(self, pool: str) -> bool:
@@ -198,3 +199,13 @@ def _never_solved(rate: SolveRate) -> str | None:
 
 def _not_always_solved(rate: SolveRate) -> str | None:
     return None if rate.full else "not_always_solved"
+
+
+RECOVERABILITY = TestDefinition(
+    name=TEST,
+    spec=RecoverabilitySpec,
+    axis=Axis("position", "positions", "position of the distractor (% of own thinking)"),
+    variants=(Variant("default"), Variant("keep-first-paragraph"), Variant("cross-model")),
+    guided=False,
+    builder=Recoverability,
+)

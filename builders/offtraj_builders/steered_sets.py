@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from offtraj.run.row import SteeredRow
 from offtraj.spec import TestName
-from offtraj_builders.guidability import Guidability
+from offtraj_builders.definition import RowBuilder
+from offtraj_builders.definitions import TESTS
 from offtraj_builders.inputs import BuildInputs
-from offtraj_builders.recoverability import Recoverability
 from offtraj_builders.scope import Scope
 from offtraj_builders.selection import SelectionCounts
 
@@ -22,7 +22,7 @@ class SteeredSet:
 
     test: TestName
     model: str
-    _builder: Recoverability | Guidability
+    _builder: RowBuilder
 
     @property
     def config(self) -> str:
@@ -32,7 +32,7 @@ class SteeredSet:
     @property
     def selection_counts(self) -> tuple[SelectionCounts, ...]:
         """What was kept and dropped; of rows, once they have been read."""
-        return tuple(self._builder.selection_counts)
+        return tuple(self._builder.counts)
 
     @property
     def shared(self) -> frozenset[str]:
@@ -50,13 +50,9 @@ def steered_sets(inputs: BuildInputs, scope: Scope) -> list[SteeredSet]:
     Raises:
         BuildError: when a model has no distractor from another question.
     """
-    tests = inputs.spec.tests
     sets = []
-    for model in scope.takes(inputs.spec, "recoverability"):
-        assert tests.recoverability is not None
-        builder = Recoverability(inputs, tests.recoverability, model.id)
-        sets.append(SteeredSet("recoverability", model.id, builder))
-    for model in scope.takes(inputs.spec, "guidability"):
-        assert tests.guidability is not None
-        sets.append(SteeredSet("guidability", model.id, Guidability(inputs, tests.guidability, model.id)))
+    for test in TESTS:
+        for model in scope.takes(inputs.spec, test.name):
+            declared = getattr(inputs.spec.tests, test.name)
+            sets.append(SteeredSet(test.name, model.id, test.builder(inputs, declared, model.id)))
     return sets

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import cast
 
 from offtraj._util.progress import Progress, no_progress
 from offtraj.build.assemble import counts_of, model_entry, shared_questions
@@ -29,7 +28,7 @@ from offtraj.model.prompt import question_template
 from offtraj.run.question import Question, Questions
 from offtraj.run.row import read_rows
 from offtraj.run.solo import Solo
-from offtraj.spec import Spec, SpecFile, TestName
+from offtraj.spec import Spec, SpecFile
 from offtraj.store import Store
 from offtraj_builders.inputs import BuildInputs
 from offtraj_builders.scope import Scope
@@ -128,7 +127,7 @@ def _make_again(
     again = {}
     for config in data.steered:
         test, _, model = config.partition("--")
-        scope = Scope((cast("TestName", test),), frozenset({model}))
+        scope = Scope((test,), frozenset({model}))
         lacking = sorted(participants(spec, scope) - set(solos))
         if lacking:
             checked.not_made[config] = lacking

@@ -79,6 +79,11 @@ class Outcome:
     reason: str
 
     @property
+    def axis_value(self) -> float:
+        """Where its row stands on the test's axis: its position, or its ratio where it has none."""
+        return self.ratio if self.position is None else self.position
+
+    @property
     def is_sampled(self) -> bool:
         """Whether there is a completion; also known where texts were not read."""
         return not self.reason.startswith(NOT_SAMPLED)

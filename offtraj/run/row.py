@@ -67,11 +67,20 @@ class SteeredRow:
     reveals_answer: bool
 
     @property
+    def axis_value(self) -> float:
+        """Where the row stands on its test's axis: its position, or its ratio where it has none."""
+        return self.ratio if self.position is None else self.position
+
+    @property
+    def closes_thinking(self) -> bool:
+        """Whether the prefix ends the thinking: what follows the steer is the closing delimiter."""
+        return bool(self.segments) and self.segments[-1].role == "transition"
+
+    @property
     def guide(self) -> str | None:
-        """Who steers, in guidability."""
-        if self.test != "guidability":
-            return None
-        return next((segment.model for segment in self.segments if segment.role == "steer"), None)
+        """Who steers on the row's own question; none where a steer distracts, being about another one."""
+        steers = (segment for segment in self.segments if segment.role == "steer")
+        return next((steer.model for steer in steers if steer.question_id == self.question_id), None)
 
 
 def row_schema() -> pa.Schema:

@@ -18,7 +18,8 @@ __all__ = [
     "TestsSpec",
 ]
 
-TestName = Literal["recoverability", "guidability"]
+TestName = str
+"""A test's key under `tests`; the tests themselves are defined in `offtraj_builders`."""
 Subset = Literal["individual", "shared"]
 RecoverabilityVariant = Literal["default", "keep-first-paragraph", "cross-model"]
 GuidabilityVariant = Literal["default", "solvable", "answer-forcing"]
