@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.comparison import Difference
 from offtraj.metrics.scores import Cell, Interval, percent
-from offtraj.report.scored_run import Compared, ScoredRun
+from offtraj.report.scored_run import Compared
 from offtraj.run.solo import rate_order
 from offtraj.spec import TestName
 

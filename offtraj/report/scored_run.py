@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 from offtraj.errors import DataError, UsageError
-from offtraj.evaluate.run_folder import RunFolder, read_run
+from offtraj.evaluate.run_folder import read_run
+from offtraj.evaluate.scored_run import ScoredRun, name_runs, score_runs
 from offtraj.metrics.comparison import Comparison, compare
-from offtraj.metrics.scores import Cell
-from offtraj.metrics.solo import SoloScore
-from offtraj.metrics.summary import RunSummary
 
-__all__ = ["Compared", "ScoredRun", "compare_runs", "scored_runs"]
-
-
-@dataclass(frozen=True)
-class ScoredRun:
-    """A run and its scores."""
-
-    name: str
-    """Its model; with the run's folder where another of the runs is of a model of that name."""
-    run: RunFolder
-    cells: Sequence[Cell]
-    strata: Sequence[Cell]
-    """By benchmark and by solve rate."""
-    solo: SoloScore | None
-    """Alone, where it is known."""
-    summary: RunSummary
-    """How prompts were sent, what ran out of tokens, and what is unscored."""
-
-    @property
-    def marked(self) -> str:
-        """Its name, marked where not all of its prompts were sent as token ids."""
-        return self.summary.marked(self.name)
-
-    def whole(self, *, test: str, subset: str, variant: str = "default") -> Cell | None:
-        """The cell over all positions or ratios, and all guides; none where that was not run."""
-        for cell in self.cells:
-            if (cell.test, cell.subset, cell.variant, cell.guide, cell.axis_value) == (
-                test,
-                subset,
-                variant,
-                None,
-                None,
-            ):
-                return cell
-        return None
+__all__ = ["Compared", "compare_runs", "scored_runs"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +33,7 @@ def scored_runs(paths: Sequence[Path]) -> list[ScoredRun]:
     Raises:
         DataError: for a folder that is no run, or none that this version reads.
     """
-    runs = [read_run(path) for path in paths]
-    names = _names(runs)
-    return [
-        ScoredRun(name, run, run.cells(), run.strata(), run.solo(), run.summary())
-        for name, run in zip(names, runs, strict=True)
-    ]
+    return score_runs([read_run(path) for path in paths])
 
 
 def compare_runs(paths: Sequence[Path]) -> list[Compared]:
@@ -91,7 +49,7 @@ def compare_runs(paths: Sequence[Path]) -> list[Compared]:
         if one.resolve() == other.resolve():
             raise UsageError(f"{one}, {other}: the same run twice: it cannot differ from itself")
     runs = [read_run(path) for path in paths]
-    names = _names(runs)
+    names = name_runs(runs)
     outcomes = [list(run.outcomes()) for run in runs]
     tests = [list(dict.fromkeys(outcome.test for outcome in found)) for found in outcomes]
     compared = []
@@ -107,8 +65,3 @@ def compare_runs(paths: Sequence[Path]) -> list[Compared]:
             )
         compared.append(Compared(names[0], names[at], paths[0], paths[at], comparison))
     return compared
-
-
-def _names(runs: Sequence[RunFolder]) -> list[str]:
-    often = Counter(run.model for run in runs)
-    return [run.model if often[run.model] == 1 else f"{run.model} ({run.path})" for run in runs]

@@ -69,12 +69,12 @@ def verdict_table(run: RunFolder) -> Table:
     """Who decided how many outcomes, how and why; below it what the judge cost, and how far to trust it."""
     from rich.table import Table
 
-    audit, cost = run.audit, run.info.get("judge_cost")
+    audit, judge, cost = run.audit, run.record.judge, run.record.judge_cost
     notes = []
-    if cost is not None:
+    if judge is not None and cost is not None:
         notes.append(
-            f"judge {run.info['judge']['identity']!r}: {cost['calls']:,} calls, {cost['prompt_tokens']:,} prompt tokens, "
-            f"{cost['tokens']:,} tokens of replies; what was kept from earlier cost nothing"
+            f"judge {judge.identity!r}: {cost.calls:,} calls, {cost.prompt_tokens:,} prompt tokens, "
+            f"{cost.tokens:,} tokens of replies; what was kept from earlier cost nothing"
         )
     if audit is not None and (audit.passes or audit.controls or audit.unruled):
         notes.append(
@@ -87,7 +87,7 @@ def verdict_table(run: RunFolder) -> Table:
     for header in ("decided by", "verdict", "reason"):
         table.add_column(header)
     table.add_column("n", justify="right")
-    for count in run.verdicts():
+    for count in run.scores.verdicts:
         table.add_row(count.decided_by or "nobody", count.verdict, count.reason, f"{count.n:,}")
     return table
 

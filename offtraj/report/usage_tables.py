@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.scores import Cell
 from offtraj.metrics.usage import TokenUsage
-from offtraj.report.scored_run import ScoredRun
 
 if TYPE_CHECKING:
     from rich.table import Table
