@@ -1,6 +1,6 @@
-"""What a whole run's outcomes are beside their scores: how prompts were sent, what ran out of tokens, what is missing.
+"""Summary of a whole run's outcomes besides scores: how prompts were sent, token usage, and what is unscored.
 
-Words for it, too, so that terminal, page and tables say the same.
+The sentences for it are here, too, so that terminal, page and tables use the same ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome
 __all__ = ["RunCounter", "RunSummary", "Unscored", "summarise_run"]
 
 _EXAMPLES = 3
-_ID = 12  # characters of a row's id that are shown
+_ID = 12  # characters of a row's id in messages
 _REASON = 160
 _REASONS = 50
 _SHOWN = 4
@@ -31,9 +31,9 @@ _SENT: dict[PromptMode, str] = {
     "recorded": "recorded",
 }
 _MEANS: dict[PromptMode, str] = {
-    "text": "the server made tokens of it itself, and may have put others in front or cut them elsewhere",
-    "chat": "the server's chat template put it together, and may have changed the thinking",
-    "recorded": "how the model was asked is not known",
+    "text": "the server tokenised it, and may have added tokens in front or split it differently",
+    "chat": "the server's chat template rendered it, and may have changed the thinking",
+    "recorded": "the prompt that the model saw is not known",
 }
 
 
@@ -44,34 +44,34 @@ class Unscored:
     reason: str
     n: int
     rows: tuple[str, ...]
-    """Ids of some of their rows."""
+    """Ids of at most three of their rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """All outcomes of a run."""
+    """Counts over all outcomes of a run."""
 
     outcomes: int
     exactness: Mapping[PromptMode, int]
-    """How many prompts were sent how, the most frequent first."""
+    """Number of prompts by prompt mode, the most frequent first."""
     max_tokens: tuple[int, ...]
-    """The limit on prompt and completion together; several only where a folder mixes them."""
+    """Limits on the tokens of prompt and completion together; more than one only where outcomes differ in it."""
     usage: TokenUsage
     unscored: tuple[Unscored, ...]
-    """The most frequent reason first."""
+    """By reason, the most frequent first."""
 
     @property
     def mark(self) -> str:
-        """How prompts were sent, for a run that did not send all as token ids; empty for one that did."""
+        """The prompt modes of a run that did not send all prompts as token ids; empty for one that did."""
         return "" if set(self.exactness) <= {"ids"} else ", ".join(self.exactness)
 
     def marked(self, name: str) -> str:
-        """The run's name, marked where not all of its prompts were sent as token ids."""
+        """The run's name, followed by its prompt modes unless all prompts were sent as token ids."""
         return f"{name} ({self.mark})" if self.mark else name
 
     @property
     def sent(self) -> str:
-        """How prompts were sent, and what that means where it was not as token ids."""
+        """How prompts were sent, and what that means for modes other than token ids."""
         counts = ", ".join(
             _SENT[mode] + (f" ({n:,} of {self.outcomes:,})" if len(self.exactness) > 1 else "")
             for mode, n in self.exactness.items()
@@ -83,7 +83,7 @@ class RunSummary:
 
     @property
     def missing(self) -> str:
-        """What is unscored, why, for example where, and what to do; empty where nothing is."""
+        """The number of unscored outcomes, their reasons, an example and the remedy; empty for none."""
         if not self.unscored:
             return ""
         reasons = [f"{_printable(one.reason)} ({one.n:,})" for one in self.unscored[:_SHOWN]]
@@ -102,14 +102,14 @@ class RunSummary:
 
     @property
     def notes(self) -> list[str]:
-        """All of it, a line each."""
+        """Prompt mode, token usage and unscored outcomes, one line each."""
         limit = " or ".join(f"{limit:,}" for limit in self.max_tokens)
-        usage = f"usage: {self.usage}" + (f"; the limit is {limit} tokens, prompt included" if limit else "")
+        usage = f"token usage: {self.usage}" + (f"; the limit is {limit} tokens, prompt included" if limit else "")
         return [line for line in (self.sent, usage, self.missing) if line]
 
 
 def summarise_run(outcomes: Iterable[Outcome]) -> RunSummary:
-    """Count a run's outcomes; memory grows by a few words an outcome."""
+    """Counts of a run's outcomes; memory grows by a few words for each outcome."""
     counts = RunCounter()
     for outcome in outcomes:
         counts.add(outcome, OutcomeTokens.of(outcome))
@@ -152,7 +152,7 @@ class RunCounter:
 
 
 def _printable(text: str) -> str:
-    """A server's words on one line, without what would move a terminal's cursor or reorder text."""
+    """A server's message on one line, with control and formatting characters replaced by their code points."""
     return "".join(
         character if character.isprintable() else f"[U+{ord(character):04X}]" for character in text.replace("\n", " ")
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.comparison import Difference
-from offtraj.metrics.scores import Cell, Interval, percent
+from offtraj.metrics.intervals import Interval, percent
+from offtraj.metrics.scores import Cell
 from offtraj.report.scored_run import Compared
 from offtraj.run.solo import rate_order
 from offtraj.spec import TestName

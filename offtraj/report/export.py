@@ -10,7 +10,8 @@ from dataclasses import asdict
 
 from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.comparison import Difference
-from offtraj.metrics.scores import Cell, Interval, percent
+from offtraj.metrics.intervals import Interval, percent
+from offtraj.metrics.scores import Cell
 from offtraj.report.scored_run import Compared
 from offtraj.spec import TestName
 

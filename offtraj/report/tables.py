@@ -10,7 +10,8 @@ from offtraj.dataset.manifest import Manifest
 from offtraj.evaluate.regrade import Regraded
 from offtraj.evaluate.run_folder import RunFolder
 from offtraj.hub.push import PushPlan
-from offtraj.metrics.scores import Cell, percent
+from offtraj.metrics.intervals import percent
+from offtraj.metrics.scores import Cell
 from offtraj.metrics.solo import SoloScore, score_solo
 from offtraj.spec import TestName
 

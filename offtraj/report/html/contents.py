@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from offtraj.dataset.folder import DataFolder
 from offtraj.evaluate.run_folder import RunFolder
 from offtraj.evaluate.scored_run import ScoredRun
-from offtraj.metrics.scores import Cell, Interval, VerdictCount
+from offtraj.metrics.intervals import Interval
+from offtraj.metrics.scores import Cell, VerdictCount
 from offtraj.metrics.solo import SoloScore
 from offtraj.metrics.summary import RunSummary
 from offtraj.report.html.figure import Point, bars_figure, lines_figure, scatter_figure

@@ -22,7 +22,7 @@ from offtraj._util.digest import content_id, file_sha256
 from offtraj.errors import OutputError
 from offtraj.evaluate.run_folder import OUTCOMES, RunFolder
 from offtraj.evaluate.scored_run import score_runs
-from offtraj.metrics.scores import percent
+from offtraj.metrics.intervals import percent
 from offtraj.report.html.chunk import ChunkWriter, script_json
 from offtraj.report.html.contents import Shown, all_figures, shown_run
 from offtraj.report.html.drawing import SERIES
