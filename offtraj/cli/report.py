@@ -66,9 +66,9 @@ def report(
     if target is not None:
         page_files(target)
     compare_with_paper = (
-        [paper_table(one.name, compare_run_with_paper(one.run, one.cells)) for one in scored] if paper else []
+        [paper_table(one.name, compare_run_with_paper(one.folder, one.cells)) for one in scored] if paper else []
     )
-    results = [] if eval_results is None else write_eval_results(eval_results, [one.run for one in scored])
+    results = [] if eval_results is None else write_eval_results(eval_results, scored)
     for asked, write in ((as_json, scores_json), (as_csv, scores_csv), (as_latex, scores_latex)):
         if asked:
             typer.echo(write(scored), nl=False)
@@ -78,10 +78,10 @@ def report(
         show(*score_tables(one.name, one.cells))
     show(guidability_table(scored), *strata_tables(scored))
     for one in scored:
-        show(verdict_table(one.run), *usage_tables(one))
+        show(verdict_table(one.folder), *usage_tables(one))
         say(*(f"{one.name}: {note}" for note in one.summary.notes))
     show(*compare_with_paper)
     for path in results:
         typer.echo(str(path))
     if target is not None:
-        typer.echo(str(write_page([one.run for one in scored], target, data=data or ()).html))
+        typer.echo(str(write_page([one.folder for one in scored], target, data=data or ()).html))

@@ -6,7 +6,7 @@ Intervals are computed in `intervals`, differences between runs in `comparison`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
 from typing import Literal, NamedTuple
@@ -21,7 +21,7 @@ from offtraj.run.solo import rate_order
 from offtraj.spec import TestName
 from offtraj_builders.definitions import test_order
 
-__all__ = ["Cell", "VerdictCount", "count_verdicts", "stratify", "summarise"]
+__all__ = ["Cell", "CellGroups", "VerdictCount", "VerdictCounter", "count_verdicts", "stratify", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,11 @@ class VerdictCount:
 
 
 def count_verdicts(outcomes: Iterable[Outcome]) -> list[VerdictCount]:
-    """Counts of outcomes by decider, verdict and reason, the most frequent first within each decider."""
-    counts = Counter((o.decided_by, o.verdict, o.reason.partition(":")[0]) for o in outcomes)
-    ordered = sorted(counts.items(), key=lambda item: (_DECIDERS.index(item[0][0]), -item[1], item[0][1:]))
-    return [VerdictCount(decider, verdict, reason, n) for (decider, verdict, reason), n in ordered]
+    """Number of outcomes by decider, verdict and reason, the most frequent first within each decider."""
+    counts = VerdictCounter()
+    for outcome in outcomes:
+        counts.add(outcome)
+    return counts.counts()
 
 
 def summarise(outcomes: Iterable[Outcome]) -> list[Cell]:
@@ -105,14 +106,10 @@ def summarise(outcomes: Iterable[Outcome]) -> list[Cell]:
 
     Memory grows with the number of outcomes, by a few words each, and not with their texts.
     """
-    groups: dict[_Group, list[_Point]] = defaultdict(list)
+    groups = CellGroups(strata=False)
     for outcome in outcomes:
-        point = _Point.of(outcome)
-        for subset in outcome.subsets:
-            groups[_Group(outcome.test, outcome.variant, subset)].append(point)
-            if outcome.guide is not None:
-                groups[_Group(outcome.test, outcome.variant, subset, guide=outcome.guide)].append(point)
-    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
+        groups.add(outcome, OutcomeTokens.of(outcome))
+    return groups.cells()
 
 
 def stratify(outcomes: Iterable[Outcome]) -> list[Cell]:
@@ -120,14 +117,57 @@ def stratify(outcomes: Iterable[Outcome]) -> list[Cell]:
 
     They are kept apart from `summarise`, in which a test, variant and subset have a single average.
     """
-    groups: dict[_Group, list[_Point]] = defaultdict(list)
+    groups = CellGroups(cells=False)
     for outcome in outcomes:
-        point = _Point.of(outcome)
-        rate = f"{outcome.solved}/{outcome.sampled}"
+        groups.add(outcome, OutcomeTokens.of(outcome))
+    return groups.strata()
+
+
+class VerdictCounter:
+    """Counts verdicts, one outcome after the other."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str | None, VerdictName, str]] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self._counts[outcome.decided_by, outcome.verdict, outcome.reason.partition(":")[0]] += 1
+
+    def counts(self) -> list[VerdictCount]:
+        """As `count_verdicts` returns them."""
+        ordered = sorted(self._counts.items(), key=lambda item: (_DECIDERS.index(item[0][0]), -item[1], item[0][1:]))
+        return [VerdictCount(decider, verdict, reason, n) for (decider, verdict, reason), n in ordered]
+
+
+class CellGroups:
+    """Groups outcomes by cell, one after the other. An outcome is held once, in a few words, for all its cells."""
+
+    def __init__(self, *, cells: bool = True, strata: bool = True) -> None:
+        """Collect what `cells`, `strata` or both need."""
+        self._with_cells, self._with_strata = cells, strata
+        self._cells: dict[_Group, list[_Point]] = defaultdict(list)
+        self._strata: dict[_Group, list[_Point]] = defaultdict(list)
+
+    def add(self, outcome: Outcome, tokens: OutcomeTokens) -> None:
+        """Add one outcome with its token usage."""
+        point = _Point.of(outcome, tokens)
         for subset in outcome.subsets:
-            groups[_Group(outcome.test, outcome.variant, subset, benchmark=outcome.benchmark)].append(point)
-            groups[_Group(outcome.test, outcome.variant, subset, solve_rate=rate)].append(point)
-    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
+            key = outcome.test, outcome.variant, subset
+            if self._with_cells:
+                self._cells[_Group(*key)].append(point)
+                if outcome.guide is not None:
+                    self._cells[_Group(*key, guide=outcome.guide)].append(point)
+            if self._with_strata:
+                self._strata[_Group(*key, benchmark=outcome.benchmark)].append(point)
+                self._strata[_Group(*key, solve_rate=f"{outcome.solved}/{outcome.sampled}")].append(point)
+
+    def cells(self) -> list[Cell]:
+        """As `summarise` returns them."""
+        return _all_cells(self._cells)
+
+    def strata(self) -> list[Cell]:
+        """As `stratify` returns them."""
+        return _all_cells(self._strata)
 
 
 _DECIDERS = ("rule", "judge", "execution", None)
@@ -148,7 +188,7 @@ class _Point:
     use: OutcomeTokens
 
     @classmethod
-    def of(cls, outcome: Outcome) -> _Point:
+    def of(cls, outcome: Outcome, tokens: OutcomeTokens) -> _Point:
         return cls(  # strings that many outcomes share are stored once
             intern(f"{outcome.benchmark}\0{outcome.question_id}"),
             "ratio" if outcome.position is None else "position",
@@ -157,7 +197,7 @@ class _Point:
             intern(outcome.reason),
             outcome.decided_by and intern(outcome.decided_by),
             outcome.reveals_answer,
-            OutcomeTokens.of(outcome),
+            tokens,
         )
 
 
@@ -176,6 +216,10 @@ class _Group(NamedTuple):
         rate = (-1.0, -1) if self.solve_rate is None else rate_order(self.solve_rate)
         names = (self.variant, self.subset, self.guide or "")
         return test_order(self.test), self.test, default, *names, self.benchmark is None, self.benchmark or "", *rate
+
+
+def _all_cells(groups: Mapping[_Group, Sequence[_Point]]) -> list[Cell]:
+    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
 
 
 def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:

@@ -14,7 +14,7 @@ from offtraj.metrics.usage import OutcomeTokens, TokenUsage, token_usage
 from offtraj.model.completion import PromptMode
 from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome
 
-__all__ = ["RunSummary", "Unscored", "summarise_run"]
+__all__ = ["RunCounter", "RunSummary", "Unscored", "summarise_run"]
 
 _EXAMPLES = 3
 _ID = 12  # characters of a row's id in messages
@@ -110,30 +110,45 @@ class RunSummary:
 
 def summarise_run(outcomes: Iterable[Outcome]) -> RunSummary:
     """Counts of a run's outcomes; memory grows by a few words for each outcome."""
-    exactness: Counter[PromptMode] = Counter()
-    limits: set[int] = set()
-    uses: list[OutcomeTokens] = []
-    unscored: dict[str, tuple[int, tuple[str, ...]]] = {}
+    counts = RunCounter()
     for outcome in outcomes:
-        exactness[outcome.exactness] += 1
+        counts.add(outcome, OutcomeTokens.of(outcome))
+    return counts.summary()
+
+
+class RunCounter:
+    """Counts a run's outcomes, one after the other; memory grows by a few words an outcome."""
+
+    def __init__(self) -> None:
+        self._exactness: Counter[PromptMode] = Counter()
+        self._limits: set[int] = set()
+        self._tokens: list[OutcomeTokens] = []
+        self._unscored: dict[str, tuple[int, tuple[str, ...]]] = {}
+
+    def add(self, outcome: Outcome, tokens: OutcomeTokens) -> None:
+        """Count one outcome with its token usage."""
+        self._exactness[outcome.exactness] += 1
         if outcome.max_tokens is not None:
-            limits.add(outcome.max_tokens)
-        uses.append(OutcomeTokens.of(outcome))
+            self._limits.add(outcome.max_tokens)
+        self._tokens.append(tokens)
         if outcome.verdict == "unscored":
             reason = outcome.reason[:_REASON]
-            reason = reason if reason in unscored or len(unscored) < _REASONS else _OTHERS
-            n, rows = unscored.get(reason, (0, ()))
-            unscored[reason] = n + 1, (*rows, outcome.row_id) if len(rows) < _EXAMPLES else rows
-    return RunSummary(
-        outcomes=len(uses),
-        exactness=dict(sorted(exactness.items(), key=lambda item: (-item[1], item[0]))),
-        max_tokens=tuple(sorted(limits)),
-        usage=token_usage(uses),
-        unscored=tuple(
-            Unscored(reason, n, rows)
-            for reason, (n, rows) in sorted(unscored.items(), key=lambda item: (-item[1][0], item[0]))
-        ),
-    )
+            reason = reason if reason in self._unscored or len(self._unscored) < _REASONS else _OTHERS
+            n, rows = self._unscored.get(reason, (0, ()))
+            self._unscored[reason] = n + 1, (*rows, outcome.row_id) if len(rows) < _EXAMPLES else rows
+
+    def summary(self) -> RunSummary:
+        """As `summarise_run` returns it."""
+        return RunSummary(
+            outcomes=len(self._tokens),
+            exactness=dict(sorted(self._exactness.items(), key=lambda item: (-item[1], item[0]))),
+            max_tokens=tuple(sorted(self._limits)),
+            usage=token_usage(self._tokens),
+            unscored=tuple(
+                Unscored(reason, n, rows)
+                for reason, (n, rows) in sorted(self._unscored.items(), key=lambda item: (-item[1][0], item[0]))
+            ),
+        )
 
 
 def _printable(text: str) -> str:

@@ -8,9 +8,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.comparison import Difference
-from offtraj.metrics.scores import Cell, Interval, percent
-from offtraj.report.scored_run import Compared, ScoredRun
+from offtraj.metrics.intervals import Interval, percent
+from offtraj.metrics.scores import Cell
+from offtraj.report.scored_run import Compared
 from offtraj.spec import TestName
 
 __all__ = [
@@ -27,9 +29,9 @@ def scores_json(runs: Sequence[ScoredRun]) -> str:
     """What `scores.json` says of each run, with its model and folder."""
     found = [
         {
-            "run": str(one.run.path),
-            "model": one.run.model,
-            "data": one.run.info.get("data"),
+            "run": str(one.path),
+            "model": one.record.model.id,
+            "data": one.record.data and one.record.data.model_dump(mode="json", exclude_unset=True),
             "exactness": one.summary.exactness,
             "max_tokens": one.summary.max_tokens,
             "usage": asdict(one.summary.usage),
@@ -102,7 +104,7 @@ _Value = str | int | float | None
 
 
 def _lines(one: ScoredRun) -> Iterable[Mapping[str, _Value]]:
-    begin = {"run": str(one.run.path), "model": one.run.model}
+    begin = {"run": str(one.path), "model": one.record.model.id}
     if one.solo is not None:
         yield {
             **begin,

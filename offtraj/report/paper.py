@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from offtraj.errors import UsageError
 from offtraj.evaluate.run_folder import OUTCOMES, RunFolder
-from offtraj.metrics.scores import Cell, Interval, percent
+from offtraj.metrics.intervals import Interval, percent
+from offtraj.metrics.scores import Cell
 from offtraj.run.outcome import read_outcomes
 from offtraj.spec import Subset, TestName
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from offtraj.dataset.folder import DataFolder
 from offtraj.evaluate.run_folder import RunFolder
-from offtraj.metrics.scores import Cell, Interval, VerdictCount
+from offtraj.evaluate.scored_run import ScoredRun
+from offtraj.metrics.intervals import Interval
+from offtraj.metrics.scores import Cell, VerdictCount
 from offtraj.metrics.solo import SoloScore
 from offtraj.metrics.summary import RunSummary
 from offtraj.report.html.figure import Point, bars_figure, lines_figure, scatter_figure
@@ -20,7 +22,7 @@ from offtraj.spec import Subset, TestName
 if TYPE_CHECKING:
     from offtraj.report.paper import Domain
 
-__all__ = ["Figure", "Shown", "all_figures", "name_runs", "shown_run"]
+__all__ = ["Figure", "Shown", "all_figures", "shown_run"]
 
 _TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
 _SUBSETS: tuple[Subset, ...] = ("shared", "individual")
@@ -82,7 +84,7 @@ class Shown:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """`run.json`, flat."""
-        return list(_flat("", self.run.info))
+        return list(_flat("", self.run.record.model_dump(mode="json", exclude_unset=True)))
 
 
 @dataclass(frozen=True)
@@ -94,25 +96,19 @@ class Figure:
     svg: str
 
 
-def name_runs(runs: Sequence[RunFolder]) -> list[str]:
-    """A name for each run; no two are equal where their folders differ."""
-    models = [run.model for run in runs]
-    return [run.model if models.count(run.model) == 1 else f"{run.model} ({run.path.resolve().name})" for run in runs]
-
-
-def shown_run(number: int, name: str, run: RunFolder, data: DataFolder | None, why: str) -> Shown:
-    """Compute everything about a run; its outcomes are read without their texts."""
+def shown_run(number: int, run: ScoredRun, data: DataFolder | None, why: str) -> Shown:
+    """What the page shows of a run."""
     return Shown(
         number=number,
-        name=name,
-        run=run,
+        name=run.name,
+        run=run.folder,
         data=data,
         why_no_data=why,
-        cells=run.cells(),
-        strata=[cell for cell in run.strata() if _is_stratum(cell)],
-        verdicts=run.verdicts(),
-        solo=run.solo(),
-        summary=run.summary(),
+        cells=run.cells,
+        strata=[cell for cell in run.strata if _is_stratum(cell)],
+        verdicts=run.verdicts,
+        solo=run.solo,
+        summary=run.summary,
     )
 
 

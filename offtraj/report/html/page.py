@@ -21,14 +21,16 @@ from offtraj._util.atomic import new_folder
 from offtraj._util.digest import content_id, file_sha256
 from offtraj.errors import OutputError
 from offtraj.evaluate.run_folder import OUTCOMES, RunFolder
-from offtraj.metrics.scores import percent
+from offtraj.evaluate.scored_run import score_runs
+from offtraj.metrics.intervals import percent
 from offtraj.report.html.chunk import ChunkWriter, script_json
-from offtraj.report.html.contents import Shown, all_figures, name_runs, shown_run
+from offtraj.report.html.contents import Shown, all_figures, shown_run
 from offtraj.report.html.drawing import SERIES
 from offtraj.report.html.figure import DASHES, MARKERS
 from offtraj.report.html.index import Index
 from offtraj.report.html.prefixes import Prefixes, find_data
 from offtraj.run.outcome import Outcome, read_outcomes
+from offtraj.run.record import RunData
 from offtraj.run.row import Segment
 
 __all__ = ["PageFiles", "page_files", "write_page"]
@@ -74,17 +76,14 @@ def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = (
         OutputError: when the page cannot be written, or would replace something else.
     """
     files = page_files(html)
-    shown = [
-        shown_run(number, name, run, *find_data(run, data))
-        for number, (name, run) in enumerate(zip(name_runs(runs), runs, strict=True))
-    ]
+    shown = [shown_run(number, one, *find_data(one.folder, data)) for number, one in enumerate(score_runs(runs))]
     stamp = content_id("page/2", __version__, [file_sha256(run.path / OUTCOMES) for run in runs])[:16]
     index = Index()
     missing = [0] * len(shown)
     with new_folder(files.data, option="--html") as folder:
         chunks = ChunkWriter(folder, stamp)
         for one in shown:
-            prefixes = Prefixes(one.data, (one.run.info.get("data") or {}).get("configs") or [])
+            prefixes = Prefixes(one.data, (one.run.record.data or RunData()).configs or ())
             for outcome in read_outcomes(one.run.path / OUTCOMES):
                 index.add(one.number, outcome, several=len(shown) > 1)
                 chunks.add(_texts(outcome, prefixes.of(outcome.row_id)))
@@ -97,7 +96,7 @@ def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = (
         "runs": [
             {
                 "name": one.name,
-                "close": (one.run.info.get("think") or {}).get("close") or "",
+                "close": "" if one.run.record.think is None else one.run.record.think.close,
                 "why": _why(one, missing[one.number]),
             }
             for one in shown
@@ -170,8 +169,8 @@ def _render(shown: Sequence[Shown], listed: dict[str, object]) -> str:
 
 
 def _data_name(one: Shown) -> str:
-    data = one.run.info.get("data") or {}
-    return f"{data.get('name')} {data.get('version')}"
+    data = one.run.record.data or RunData()
+    return f"{data.name} {data.version}"
 
 
 def _key(number: int) -> dict[str, object]:

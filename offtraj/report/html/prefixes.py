@@ -13,6 +13,7 @@ from pathlib import Path
 from offtraj.dataset.folder import DataFolder, open_folder
 from offtraj.errors import DataError, OfftrajError
 from offtraj.evaluate.run_folder import RunFolder
+from offtraj.run.record import RunData
 from offtraj.run.row import Segment
 
 __all__ = ["Prefixes", "find_data"]
@@ -31,8 +32,8 @@ def find_data(run: RunFolder, given: Sequence[str] = ()) -> tuple[DataFolder | N
     Returns:
         The folder and an empty reason, or none and a sentence.
     """
-    wanted = run.info.get("data") or {}
-    name = f"{wanted.get('name')}-{wanted.get('version')}"
+    wanted = run.record.data or RunData()
+    name = f"{wanted.name}-{wanted.version}"
     here = Path("data") / name
     compare_with_paper = run.path.resolve().parent.parent / "data" / name
     others = []
@@ -44,7 +45,7 @@ def find_data(run: RunFolder, given: Sequence[str] = ()) -> tuple[DataFolder | N
         except OfftrajError as error:
             others.append(str(error))
             continue
-        if data.manifest.spec_sha256 == wanted.get("spec_sha256"):
+        if data.manifest.spec_sha256 == wanted.spec_sha256:
             return data, ""
         others.append(f"{where} was built from another spec")
     looked = f"there is no {here}, here or beside the runs" if not others else "; ".join(others)
