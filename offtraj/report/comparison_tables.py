@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison_tables", "points"]
 
+_P_NOTE = (
+    "p: permutation of the runs within questions; t-test: two unpaired samples, as in the paper; neither is adjusted "
+    "for multiple comparisons"
+)
 _COUNTS = ("common", "questions", "unscored", "only_first", "only_second")
 
 
@@ -60,8 +64,7 @@ def _comparison(compared: RunComparison, test: str, differences: Sequence[Differ
             *(names.get(name, name) for name in counts),
         ],
         notes=[
-            "p: permutation of the runs within questions; t-test: two unpaired samples, as in the paper; neither is "
-            "adjusted for multiple comparisons",
+            _P_NOTE,
             f"grey: {SMALL}" if any(one.is_small for one in differences) else "",
             NO_INTERVAL if any(one.interval is None for one in differences if one.axis_value is None) else "",
         ],

@@ -27,8 +27,8 @@ __all__ = [
     "footnotes",
     "headline",
     "is_guided",
+    "ordered_tests",
     "subset_order",
-    "tests_of",
 ]
 
 SUBSETS: tuple[Subset, ...] = ("shared", "individual")
@@ -41,7 +41,7 @@ NO_INTERVAL = f"no interval: fewer than {INTERVAL_QUESTIONS} questions"
 """Why a cell has no interval."""
 
 
-def tests_of(cells: Iterable[Cell], *, all_known: bool = False) -> list[str]:
+def ordered_tests(cells: Iterable[Cell], *, all_known: bool = False) -> list[str]:
     """Names of the tests of some cells, in the order of `TESTS`, followed by unknown tests.
 
     Args:

@@ -18,7 +18,7 @@ from offtraj.report.labels import (
     footnotes,
     headline,
     is_guided,
-    tests_of,
+    ordered_tests,
 )
 from offtraj.report.table import make_table, shade
 from offtraj.run.solo import rate_order
@@ -34,7 +34,7 @@ _COUNTS = ("n", "questions", "truncated", "no_answer", "unscored", "revealed", "
 
 def overview(runs: Sequence[ScoredRun]) -> Table:
     """The paper's Table 1: a row for each run, with the solo score and the averages of each test and subset."""
-    tests = tests_of((cell for run in runs for cell in run.cells), all_known=True)
+    tests = ordered_tests((cell for run in runs for cell in run.cells), all_known=True)
     columns = [(test, subset) for test in tests for subset in SUBSETS]
     has_solo = any(run.solo is not None for run in runs)
     scores = [[run.whole(test=test, subset=subset) for test, subset in columns] for run in runs]
@@ -52,7 +52,7 @@ def overview(runs: Sequence[ScoredRun]) -> Table:
 
 def score_tables(run: ScoredRun) -> list[Table]:
     """The scores of one run, in percent: a table for each test, with a row for each variant, subset and guide."""
-    return [_score_table(run.name, test, [c for c in run.cells if c.test == test]) for test in tests_of(run.cells)]
+    return [_score_table(run.name, test, [c for c in run.cells if c.test == test]) for test in ordered_tests(run.cells)]
 
 
 def net_tables(runs: Sequence[ScoredRun]) -> list[Table]:
@@ -62,12 +62,12 @@ def net_tables(runs: Sequence[ScoredRun]) -> list[Table]:
     much of a score the steer's text accounts for (paper, section 3.2 and Table 17).
     """
     cells = [cell for run in runs for cell in run.cells]
-    return [table for test in tests_of(cells) if is_guided(test, cells) and (table := _net_table(test, runs))]
+    return [table for test in ordered_tests(cells) if is_guided(test, cells) and (table := _net_table(test, runs))]
 
 
 def strata_tables(runs: Sequence[ScoredRun]) -> list[Table]:
     """Scores of the default variant by benchmark and by solo solve rate: a table for each test with several strata."""
-    tests = tests_of(cell for run in runs for cell in run.strata)
+    tests = ordered_tests(cell for run in runs for cell in run.strata)
     return [table for test in tests if (table := _strata_table(test, runs))]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.scores import Cell
 from offtraj.metrics.usage import TokenUsage
-from offtraj.report.labels import axis_of, axis_values, tests_of
+from offtraj.report.labels import axis_of, axis_values, ordered_tests
 from offtraj.report.table import make_table
 
 if TYPE_CHECKING:
@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["usage_tables"]
 
+_NOTE = (
+    "cut off: completions that ended by length, of all; tokens: of completions, mean (median); "
+    "prefix %: of the limit, mean (largest)"
+)
+
 
 def usage_tables(run: ScoredRun) -> list[Table]:
     """A table for each test with known token usage: rows for each variant and subset, over all guides."""
-    found = (_table(run, test) for test in tests_of(run.cells))
+    found = (_table(run, test) for test in ordered_tests(run.cells))
     return [table for table in found if table is not None]
 
 
@@ -33,10 +38,7 @@ def _table(run: ScoredRun, test: str) -> Table | None:
         f"{run.name}: {test}, token usage by {axis_of(test, cells).name}",
         ["variant", "subset", "token usage"],
         [*(f"{value:.0%}" for value in values), "all"],
-        notes=[
-            "cut off: completions that ended by length, of all; tokens: of completions, mean (median); "
-            "prefix %: of the limit, mean (largest)"
-        ],
+        notes=[_NOTE],
     )
     rows: dict[tuple[str, str], dict[float | None, TokenUsage]] = {}
     for cell in cells:
