@@ -28,7 +28,8 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     from offtraj.evaluate.run_folder import RunFolder
     from offtraj.evaluate.scored_run import score_runs
     from offtraj.report.html.page import page_files, write_page
-    from offtraj.report.tables import overview, score_tables, solo_table
+    from offtraj.report.score_tables import overview, score_tables
+    from offtraj.report.solo_table import solo_table
     from offtraj.spec import load_spec
     from offtraj.store import Store
 
@@ -50,8 +51,8 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     runs = asyncio.run(work())
     scored = score_runs(runs)
     for one in scored:
-        show(*score_tables(one.name, one.cells))
-    show(solo_table(data.manifest), overview([(one.marked, one.cells) for one in scored], [one.solo for one in scored]))
-    write_page(runs, page)
+        show(*score_tables(one))
+    show(solo_table(data), overview(scored))
+    write_page(scored, page)
     typer.echo(f"Kept in {data.path} and runs/{data.path.name}--*; models and spec: {file.path.parent}")
     typer.echo(f"Every score with its interval, and every trajectory: {page}")

@@ -61,7 +61,8 @@ def run(
     from offtraj.evaluate.evaluate import choose_sets, evaluate, find_evaluated_model
     from offtraj.evaluate.scored_run import score_run
     from offtraj.grading.judge.judge import declared_judge
-    from offtraj.report.tables import overview, score_tables, verdict_table
+    from offtraj.report.score_tables import overview, score_tables
+    from offtraj.report.verdict_tables import verdict_table
     from offtraj.store import Store
 
     data = _data(target, model, workspace)
@@ -81,7 +82,7 @@ def run(
     typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
     done = asyncio.run(work())
     one = score_run(done)
-    show(*score_tables(name, one.cells), verdict_table(done), overview([(one.marked, one.cells)], [one.solo]))
+    show(*score_tables(one), verdict_table(one), overview([one]))
     say(*one.summary.notes)
     typer.echo(str(done.path))
     exit_over_tolerance(done, spec.tolerance)
