@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VLLM ?= .vllm
 
-.PHONY: install vllm quickstart pocket test lint types unit format schema lock lock-vllm benchmarks clean
+.PHONY: install vllm quickstart pocket test lint types unit docs format schema lock lock-vllm benchmarks clean
 
 install: $(INSTALLED)  ## Make the environment
 
@@ -42,6 +42,9 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+docs: $(INSTALLED)  ## Build the documentation into site/; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 format: $(INSTALLED)  ## Put the code in shape
 	$(BIN)/ruff check --fix .

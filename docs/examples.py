@@ -97,8 +97,9 @@ def _process(command: Sequence[str], folder: Path) -> subprocess.CompletedProces
 
 def fits(expected: str, actual: str) -> bool:
     """Whether an output is what the page shows, apart from white space and what `…` stands for."""
-    lines = list(_normalised(expected))
-    pattern = "".join(r"(?:[^\n]*\n)*?" if line == "…" else f"{re.escape(line).replace('…', '[^\n]*')}\n" for line in lines)
+    pattern = ""
+    for line in _normalised(expected):
+        pattern += r"(?:[^\n]*\n)*?" if line == "…" else re.escape(line).replace("…", r"[^\n]*") + "\n"
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in _normalised(actual))) is not None
 
 
