@@ -41,7 +41,9 @@ class Example:
 
 def examples(page: str) -> list[Example]:
     """The marked blocks of a page, in their order."""
-    return [Example(found["name"], found["language"], found["text"], found.span("text")) for found in _MARKED.finditer(page)]
+    return [
+        Example(found["name"], found["language"], found["text"], found.span("text")) for found in _MARKED.finditer(page)
+    ]
 
 
 def prepare(folder: Path) -> None:
@@ -91,8 +93,15 @@ def _console(command: str, folder: Path) -> str:
 
 
 def _process(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / ".hf"), "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)  # noqa: S603
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / ".hf"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def fits(expected: str, actual: str) -> bool:

@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["GENERATED", "api", "changelog", "cli", "file_map", "floors", "insert", "modules", "on_page_markdown", "spec"]
+__all__ = [
+    "GENERATED",
+    "api",
+    "changelog",
+    "cli",
+    "file_map",
+    "floors",
+    "insert",
+    "modules",
+    "on_page_markdown",
+    "spec",
+]
 
 ROOT = Path(__file__).parents[1]
 _MARK = re.compile(r"^<!-- generate: ([a-z-]+) -->$", re.MULTILINE)
@@ -145,7 +156,9 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _command(path: str, command: Any) -> Iterator[str]:
     shown = [parameter for parameter in command.params if not parameter.hidden]
     arguments = [p for p in shown if not p.opts[0].startswith("-")]
-    usage = " ".join([path, *(p.metavar or p.name.upper() for p in arguments), "[OPTIONS]" if len(shown) > len(arguments) else ""])
+    usage = " ".join(
+        [path, *(p.metavar or p.name.upper() for p in arguments), "[OPTIONS]" if len(shown) > len(arguments) else ""]
+    )
     yield f"## `{path}`"
     yield ""
     yield from (command.help or "").splitlines()
@@ -192,7 +205,10 @@ def file_map() -> str:
         lines.append("")
     lines += ["### Beside the package", "", "| file | purpose |", "| --- | --- |"]
     for folder in _OTHERS:
-        lines += [f"| `{f.relative_to(ROOT)}` | {_line(_purpose(f.relative_to(ROOT)))} |" for f in sorted((ROOT / folder).glob("*.py"))]
+        lines += [
+            f"| `{f.relative_to(ROOT)}` | {_line(_purpose(f.relative_to(ROOT)))} |"
+            for f in sorted((ROOT / folder).glob("*.py"))
+        ]
     return "\n".join(lines)
 
 
