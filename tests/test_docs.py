@@ -9,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -117,7 +118,7 @@ def test_every_key_of_a_spec_is_documented_with_its_meaning() -> None:
     from offtraj.spec import json_schema
 
     page = generate.spec()
-    schema: dict = json_schema()
+    schema: dict[str, Any] = dict(json_schema())
     for part in [schema, *schema["$defs"].values()]:
         for key in part.get("properties", {}):
             assert re.search(rf"^\| `{key}` \| .+ \| .* \| .*\w.* \|$", page, re.MULTILINE), key
