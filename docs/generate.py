@@ -245,8 +245,25 @@ def changelog() -> str:
 
 
 def api() -> str:
-    """The public Python API, as mkdocstrings reads it."""
-    return "::: offtraj.api" if (ROOT / "offtraj" / "api.py").exists() else ""
+    """The public Python API, as mkdocstrings reads it: what `import offtraj` exports, functions first."""
+    names = sorted(_exports(), key=lambda name: (name.rpartition(".")[2][0].isupper(), name.rpartition(".")[2]))
+    return "\n\n".join(f"::: {name}" for name in names) or _SPECS
+
+
+_SPECS = """::: offtraj.spec
+    options:
+      show_root_heading: false
+      members: [load_spec, json_schema, SpecFile, Spec]"""
+
+
+def _exports() -> Iterator[str]:
+    """Full names of what the package exports, from the imports that it declares for type checkers."""
+    tree = ast.parse((ROOT / "offtraj" / "__init__.py").read_text(encoding="utf-8"))
+    for block in tree.body:
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+            for node in block.body:
+                if isinstance(node, ast.ImportFrom):
+                    yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _line(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from urllib.parse import unquote
 
 import pytest
 
+import offtraj
 from offtraj.run.outcome import outcome_schema
 from offtraj.run.row import row_schema
 from offtraj_builders.definitions import TESTS
@@ -69,14 +72,17 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_bytes()) <= README_LIMIT
 
 
-def test_the_readmes_python_runs() -> None:
-    if importlib.util.find_spec("offtraj.api") is None:
+def test_the_readmes_python_calls_functions_that_take_these_arguments() -> None:
+    if importlib.util.find_spec("offtraj.api") is None or not hasattr(offtraj, "load_spec"):
         pytest.skip("there is no Python API yet")
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    import offtraj
-
-    for name in set(re.findall(r"\bot\.(\w+)", code)):
-        assert callable(getattr(offtraj, name)), name
+    calls = [
+        node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and "ot." in ast.unparse(node.func)
+    ]
+    assert len(calls) > 5
+    for call in calls:
+        function = getattr(offtraj, ast.unparse(call.func).removeprefix("ot."))
+        inspect.signature(function).bind(*call.args, **{str(given.arg): given.value for given in call.keywords})
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda page: page.name)
