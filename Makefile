@@ -47,8 +47,10 @@ format: $(INSTALLED)  ## Put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schema: $(INSTALLED)  ## Write the JSON Schema of a spec anew
+schema: $(INSTALLED)  ## Write the JSON Schemas of a spec and of run.json
 	$(BIN)/offtraj schema > specs/spec.schema.json
+	$(BIN)/python -c 'import json; from offtraj.run.record import record_schema; print(json.dumps(record_schema(), indent=2))' \
+	  > specs/run.schema.json
 
 lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that has no CUDA
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 from huggingface_hub import parse_eval_result_entries
-from support.factories import make_row
+from support.factories import make_record, make_row
 
 from offtraj.errors import OfftrajError, OutputError, UsageError
-from offtraj.evaluate.run_folder import RunFolder, write_run
+from offtraj.evaluate.run_folder import write_run
+from offtraj.evaluate.scored_run import ScoredRun, score_run
 from offtraj.grading.verdict import Verdict
 from offtraj.hub.eval_results import eval_results, write_eval_results
 from offtraj.model.completion import Completion
@@ -39,7 +40,7 @@ def make_outcomes(verdicts: str, **row: Any) -> list[Outcome]:
     ]
 
 
-async def make_run(folder: Path, outcomes: Iterable[Outcome], **info: Any) -> RunFolder:
+async def make_run(folder: Path, outcomes: Iterable[Outcome], **info: Any) -> ScoredRun:
     """A run's folder, as of a set on the Hub."""
 
     async def stream() -> AsyncIterator[Outcome]:
@@ -62,7 +63,7 @@ async def make_run(folder: Path, outcomes: Iterable[Outcome], **info: Any) -> Ru
         "judge": None,
         **info,
     }
-    return await write_run(folder, whole, stream())
+    return score_run(await write_run(folder, make_record(**whole), stream()))
 
 
 def both_tests() -> list[Outcome]:
