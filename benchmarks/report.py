@@ -189,9 +189,10 @@ def _thinkings() -> Iterator[str]:
 
 def _write(folder: Path) -> None:
     from offtraj.evaluate.run_folder import read_run
+    from offtraj.evaluate.scored_run import score_runs
     from offtraj.report.html.page import write_page
 
-    write_page([read_run(folder / "runs" / "run")], folder / "report.html")
+    write_page(score_runs([read_run(folder / "runs" / "run")]), folder / "report.html")
 
 
 def _open(html: Path) -> tuple[float, float]:
