@@ -28,6 +28,7 @@ from offtraj.report.html.page import page_files, visible, write_page
 from offtraj.run.outcome import Outcome, outcome_of, read_outcomes
 from offtraj.run.record import RunModel
 from offtraj.run.row import SteeredRow, read_rows
+from offtraj_builders.definitions import TESTS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -39,6 +40,7 @@ HOSTILE = (
 )
 OVERRIDE = "ab\u202edc\u2066 \u200f\x00\x1b[31m\r\u2028 end"
 LONG = "x" * 1_000_000
+UNKNOWN = "relay <b>x</b>"
 WRITTEN = (HOSTILE + "\n</think>\n\nThe answer is \\boxed{1}.", OVERRIDE, LONG)
 
 
@@ -61,7 +63,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_run(folder, "first")
     make_run(folder, "<i>second</i>\u202e$x$")
     make_inexact_run(folder)
+    make_unknown_run(folder)
     return folder
+
+
+def make_unknown_run(folder: Path) -> None:
+    """The first run's outcomes with a position as if a later version had made them, of a test with a hostile name."""
+    first = read_run(folder / "runs" / "small-1.0.0--first")
+
+    async def outcomes() -> AsyncIterator[Outcome]:
+        for outcome in first.outcomes(texts=True):
+            if outcome.position is not None:
+                yield replace(outcome, test=UNKNOWN)
+
+    asyncio.run(write_run(folder / "others" / "unknown", first.record, outcomes()))
 
 
 def make_inexact_run(folder: Path) -> None:
@@ -379,24 +394,15 @@ def test_scores_of_few_questions_are_grey_and_left_out_of_table_1(
         assert there.page.locator("figure .run-0.small").count() > 0
 
 
-def test_an_unknown_test_has_a_section_under_its_own_name(
-    browser: Browser, runs: list[RunFolder], tmp_path: Path
-) -> None:
-    name = "relay <b>x</b>"
-
-    async def outcomes() -> AsyncIterator[Outcome]:
-        for outcome in runs[0].outcomes(texts=True):
-            yield replace(outcome, test=name)
-
-    stranger = asyncio.run(write_run(tmp_path / "run", runs[0].record, outcomes()))
-    page = write_page(score_runs([stranger]), tmp_path / "report.html")
+def test_an_unknown_test_has_a_section_under_its_own_name(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    page = write_page(score_runs([read_run(folder / "others" / "unknown")]), tmp_path / "report.html")
     with visit(browser, page.html) as there:
         there.opened()
         assert there.page.inner_text("#test-0 h2") == "Relay <b>x</b> by position"
         assert there.page.inner_text("nav a[href='#test-0']") == "Relay <b>x</b>"
         assert there.page.locator("#test-0 figure").count() > 0
-        assert name in there.page.locator("#list .item").first.inner_text()
-        assert there.page.locator("#guidability, #recoverability").count() == 0
+        assert UNKNOWN in there.page.locator("#list .item").first.inner_text()
+        assert there.page.locator(", ".join(f"#{test.name}" for test in TESTS)).count() == 0
 
 
 def test_two_runs_of_one_model_have_different_names_on_the_page(
