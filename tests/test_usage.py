@@ -187,7 +187,7 @@ def test_the_page_shows_where_tokens_ran_out(ran: Ran, browser: Browser) -> None
         facts = there.page.inner_text("#row .facts")
         assert f"after {over['prefix_tokens']} tokens, {100 * over['prefix_tokens'] / LIMIT:.1f} % of the {LIMIT} allowed" in facts  # fmt: skip
         assert "wrote 0 tokens" in facts and "ended by length" in facts and "sent as ids" in facts
-        assert "the prompt alone reaches the limit on tokens" in there.page.inner_text("#row .notice")
+        assert "the prompt itself reaches the limit on tokens" in there.page.inner_text("#row .notice")
         found = there.ask(
             "[...document.querySelectorAll('#usage tbody tr')].map(r => [...r.cells].map(c => c.textContent.trim()))"
         )
