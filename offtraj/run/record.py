@@ -200,6 +200,8 @@ class RunRecord(_Part):
     """Version of offtraj that made the run."""
     repo: str | None = None
     """Repository of the data set on the Hub, where it is known; it was fetched from there if `data.revision` is set."""
+    domain: str | None = None
+    """Domain of the data set, such as `math`; absent in runs of 0.1.0, which are all of mathematics."""
     data: RunData | None = None
     """The rows that the model was evaluated on."""
     model: RunModel
