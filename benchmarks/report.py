@@ -79,7 +79,7 @@ def _child(kind: str, folder: Path, *arguments: str) -> dict[str, float]:
 
 async def _make(folder: Path, outcomes: int, characters: int) -> None:
     """A data set of one configuration, and a run on it."""
-    from offtraj.dataset.folder import Config, write_folder
+    from offtraj.dataset.folder import Config, Description, write_folder
     from offtraj.dataset.manifest import Manifest, ModelEntry
     from offtraj.evaluate.run_folder import write_run
     from offtraj.grading.verdict import Verdict
@@ -131,7 +131,7 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
                 waiting = []
         yield rows_to_batch(waiting, schema)
 
-    def describe(_: Path, files: Any) -> tuple[Manifest, str]:
+    def describe(_: Path, files: Any) -> Description:
         entry = ModelEntry(
             revision="0", lengths="words", questions=8, samples=64, solve_rates={"4/8": 4, "8/8": 4}, verdicts={}
         )
@@ -139,7 +139,7 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
             name="benchmark", version="1.0.0", domain="math", seed=0, spec_sha256="0", limit=None, made_with={},
             verifier="", benchmarks={"sums": outcomes}, dropped_questions=(), models={"model": entry}, counts=(), files=files,
         )  # fmt: skip
-        return manifest, ""
+        return Description(manifest, "", None)
 
     await write_folder(
         folder / "data" / "benchmark-1.0.0",
