@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, AliasChoices, Field, JsonValue
 
 from offtraj.spec.base import Frozen, Positive
 
@@ -33,8 +33,12 @@ class Served(Frozen):
     """Seconds that one request may take."""
     max_retries: Annotated[int, Field(ge=0)] = 5
     """How often a request that met a time-out, a cut connection, a 5xx or garbage is sent again, with back-off."""
-    patience: Annotated[float, Field(ge=0)] = 600.0
-    """Seconds that the server may refuse work (429, 503), or be away, before it is given up."""
+    # `patience` is its name in specs and runs of 0.1.0: it is still read, and digests keep it (see `SpecFile.digest`).
+    max_wait: Annotated[
+        float,
+        Field(ge=0, validation_alias=AliasChoices("max_wait", "patience"), serialization_alias="patience"),
+    ] = 600.0
+    """Seconds that the server may refuse requests (429, 503) or be unreachable before the run gives up."""
 
 
 _KEYS = {

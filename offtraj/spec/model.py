@@ -14,7 +14,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class DelimiterSpec(Frozen):
-    """What stands before and after a model's thinking, exactly."""
+    """The delimiters of a model's thinking, character for character."""
 
     open: NonEmpty
     """Such as `"<think>\\n"`."""
@@ -40,6 +40,10 @@ class ModelSpec(Frozen):
     think: Literal["auto", "none"] | DelimiterSpec = "auto"
     """The thinking delimiters. `auto` finds them in the template and the output; `none` is for a model
     that thinks and answers in one text."""
+    family: str | None = None
+    """The family that reports group it under, such as `qwen3`. Descriptive: data sets do not depend on it."""
+    tier: Literal["low", "medium", "high"] | None = None
+    """The group of its solo score (paper, Table 1). Descriptive: data sets do not depend on it."""
 
     @model_validator(mode="after")
     def _is_found_somewhere(self) -> ModelSpec:

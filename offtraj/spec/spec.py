@@ -10,14 +10,12 @@ from pydantic import Field, StringConstraints, model_validator
 
 from offtraj.spec.base import Frozen, Name, Positive, Share
 from offtraj.spec.benchmark import BenchmarkSpec
+from offtraj.spec.document import Loc
 from offtraj.spec.engine import EngineSpec, RecordedSpec
 from offtraj.spec.model import ModelSpec
 from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, TestName, TestsSpec
 
-__all__ = ["JudgeSpec", "Loc", "Problem", "PublishSpec", "ReferenceProblems", "SamplingSpec", "Spec"]
-
-Loc = tuple[str | int, ...]
-"""Where a value stands in a spec: keys and indices from the top."""
+__all__ = ["JudgeSpec", "Problem", "PublishSpec", "ReferenceProblems", "SamplingSpec", "Spec"]
 
 
 class SamplingSpec(Frozen):
