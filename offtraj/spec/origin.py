@@ -82,6 +82,7 @@ class WebFile:
             SpecError: when it cannot be fetched, is too large, or is no UTF-8.
         """
         import time
+        from urllib.error import HTTPError
         from urllib.request import Request
 
         until = time.monotonic() + _SECONDS
@@ -97,6 +98,8 @@ class WebFile:
                         raise SpecError(f"{self.name}: did not arrive within {_SECONDS:g} s")
             return content.decode("utf-8")
         except (OSError, ValueError) as error:  # URLError and UnicodeDecodeError among them
+            if isinstance(error, HTTPError):
+                error.close()
             detail = str(error).replace(self.url, self.name).splitlines() or [type(error).__name__]
             raise SpecError(f"{self.name}: cannot be fetched: {detail[0]}") from None
 

@@ -260,13 +260,13 @@ def test_a_renamed_key_is_read_said_and_changes_no_digest() -> None:
     server = "  tape: {kind: recorded, files: [traces.jsonl]}\n  api: {kind: openai, base_url: u, KEY: 5.0}\n"
     text = SPEC.replace("  tape: {kind: recorded, files: [traces.jsonl]}\n", server)
     old, new = make_spec(text, KEY="patience"), make_spec(text, KEY="max_wait")
-    assert old.notes == ("spec.yaml:7:40: the key 'patience' is deprecated: write 'max_wait'",)
+    assert old.notes == ("spec.yaml:7:36: the key 'patience' is deprecated: write 'max_wait'",)
     assert new.notes == ()
     assert old.spec == new.spec
     # Of the spec with `patience`, by the version that knew nothing else.
     assert old.digest == new.digest == "f365106aeaed0cd58b55484e130be074daeaed80b13e6b9524adf67127cafd65"
     assert refused(text.replace("KEY: 5.0", "patience: 5.0, max_wait: 6.0"))[0].startswith(
-        "spec.yaml:7:40: engines.api.patience: unknown key 'patience'"
+        "spec.yaml:7:36: engines.api.patience: unknown key 'patience'"
     )
 
 
