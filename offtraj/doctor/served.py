@@ -12,7 +12,9 @@ from offtraj.doctor.seen import examine_prompts
 from offtraj.doctor.server import Refusal, Said, Server
 from offtraj.doctor.template import QUESTION
 from offtraj.doctor.written import examine_ends, examine_solo, examine_texts
-from offtraj.engines.openai.endpoint import Endpoint, Rejected, ServedModel, Unanswered, chosen, public_url
+from offtraj.engines.openai.endpoint import Endpoint, public_url
+from offtraj.engines.openai.failure import Rejected, Unanswered
+from offtraj.engines.openai.listing import ServedModel, choose_served
 from offtraj.engines.openai.wire import Mode
 from offtraj.model.model import Model
 from offtraj.spec import SamplingSpec
@@ -90,7 +92,7 @@ async def _entry(endpoint: Endpoint, model: Model) -> _Entry:
     except Unanswered as error:
         remedy = "start the server, or give its address with --engine URL"
         return _Entry(Finding("server", "unsupported", f"{url} does not answer: {error}", remedy), None)
-    found = chosen(listed, (model.id, name))
+    found = choose_served(listed, (model.id, name))
     if found is not None and found.id in (model.id, name):
         return _Entry(Finding("served model", "exact", f"{found.id!r} at {url}"), found)
     if found is not None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from offtraj.engines.openai.endpoint import Endpoint, Malformed, Rejected, Unanswered, public_url
+from offtraj.engines.openai.endpoint import Endpoint, public_url
+from offtraj.engines.openai.failure import Malformed, Rejected, Unanswered
 from offtraj.engines.openai.wire import PREFILLS, Mode, write_body
 from offtraj.model.completion import SamplingParams
 from offtraj.model.prompt import ChatFormat, Prompt

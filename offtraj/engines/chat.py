@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from offtraj._util.digest import content_id
-from offtraj.engines.openai.endpoint import Malformed, Rejected, Unanswered, open_endpoint, public_url
+from offtraj.engines.openai.endpoint import open_endpoint, public_url
+from offtraj.engines.openai.failure import Malformed, Rejected, Unanswered
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Failure, Message, Request, SamplingParams
 from offtraj.model.prompt import Prompt

@@ -14,11 +14,12 @@ from typing import Any
 
 from offtraj._util.digest import content_id, file_sha256
 from offtraj._util.records import Record, read_records
+from offtraj.engines.engine import Opening
 from offtraj.errors import DataError
 from offtraj.model.completion import Completion, Failure, FinishReason, PromptMode, Reply, Request
-from offtraj.spec import RecordedColumns
+from offtraj.spec import RecordedColumns, RecordedSpec
 
-__all__ = ["NOT_RECORDED", "RecordedEngine"]
+__all__ = ["NOT_RECORDED", "RecordedEngine", "open_recorded"]
 
 NOT_RECORDED = "not recorded"
 """Message of the failure for a sample that the recording does not hold."""
@@ -27,7 +28,7 @@ NOT_RECORDED = "not recorded"
 class RecordedEngine:
     """Replies from files, read once in their order for all requests together."""
 
-    exactness: PromptMode = "recorded"
+    prompt_mode: PromptMode = "recorded"
 
     def __init__(self, files: Sequence[Path], columns: RecordedColumns, model: str) -> None:
         """Replay what `model` wrote in `files`."""
@@ -43,7 +44,7 @@ class RecordedEngine:
 
     def facts(self) -> dict[str, Any]:
         """What a run's record says of the engine."""
-        return {"mode": self.exactness}
+        return {"mode": self.prompt_mode}
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """Replies in the order of the recording, then failures for what it does not hold.
@@ -104,3 +105,15 @@ class RecordedEngine:
         if value not in ("stop", "length"):
             raise DataError(f"{record.place}: column {column!r} holds {value!r}: expected 'stop' or 'length'")
         return "stop" if value == "stop" else "length"
+
+
+async def open_recorded(spec: RecordedSpec, opening: Opening) -> RecordedEngine:
+    """The recording that a spec declares, as far as it is the model's.
+
+    Raises:
+        SpecError: for a missing file or variable.
+    """
+    file, declared = opening.file, opening.declared
+    assert file is not None and declared is not None and declared.recorded_as is not None  # checked with the spec
+    paths = [file.file(path, "engines", declared.engine, "files", i) for i, path in enumerate(spec.files)]
+    return RecordedEngine(paths, spec.columns, declared.recorded_as)

@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from offtraj.engines.engine import Opening
 from offtraj.errors import EngineError, import_extra
 from offtraj.model.completion import Completion, PromptMode, Reply, Request
 from offtraj.model.model import Model
+from offtraj.spec import TransformersSpec
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalEngine", "open_transformers"]
 
 _PURPOSE = "running a model in this process"
 _WINDOW = 8  # batches that are sorted by length together, so that little is padded
@@ -39,7 +41,7 @@ class LocalEngine:
     model itself, where the width of a batch changes the order of sums).
     """
 
-    exactness: PromptMode = "ids"
+    prompt_mode: PromptMode = "ids"
 
     def __init__(
         self, model: Model, *, batch: int, dtype: str = "auto", device: str = "auto", clip: bool = False
@@ -63,7 +65,7 @@ class LocalEngine:
 
     def facts(self) -> dict[str, Any]:
         """What a run's record says of the engine."""
-        return {"mode": self.exactness, "context": None if self._loaded is None else self._loaded.context}
+        return {"mode": self.prompt_mode, "context": None if self._loaded is None else self._loaded.context}
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample, a batch at a time; short prompts of a window first.
@@ -246,3 +248,12 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     if not ids:
         raise EngineError("the model names no end token: set eos_token_id in its generation_config.json")
     return ids
+
+
+async def open_transformers(spec: TransformersSpec, opening: Opening) -> LocalEngine:
+    """The model in this process. Its weights are loaded at the first request.
+
+    Raises:
+        MissingExtraError: without torch.
+    """
+    return LocalEngine(opening.model, batch=spec.batch, dtype=spec.dtype, device=spec.device)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from offtraj.errors import HubError, SpecError
 from offtraj.spec.document import Node, read_document
-from offtraj.spec.inherited import NOT_TAKEN, withhold, with_paths_from
+from offtraj.spec.inherited import NOT_TAKEN, with_paths_from, withhold
 from offtraj.spec.merge import merge
 from offtraj.spec.origin import LocalFile, Origin, origin_of
 from offtraj.spec.variables import expand, has_variable
@@ -120,7 +120,11 @@ def _with_new_names(node: Node, notes: list[str]) -> Node:
     engines = _keys(node).get("engines")
     if engines is None or not isinstance(engines.value, dict):
         return node
-    renamed = {name: Node(dict(_renamed(engine, notes)), engine.place) for name, engine in _keys(engines).items() if isinstance(engine.value, dict)}
+    renamed = {
+        name: Node(dict(_renamed(engine, notes)), engine.place)
+        for name, engine in _keys(engines).items()
+        if isinstance(engine.value, dict)
+    }
     return Node({**_keys(node), "engines": Node({**engines.value, **renamed}, engines.place)}, node.place)
 
 

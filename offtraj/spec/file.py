@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["SpecFile", "load_spec", "parse_spec"]
 
 _DESCRIPTIVE = {"__all__": {"family", "tier"}}
-_RESOLVED = "The resolved spec: what it extends is written out, and relative paths start at the extending spec's folder."
+_RESOLVED = (
+    "The resolved spec: what it extends is written out, and relative paths start at the extending spec's folder."
+)
 
 
 @dataclass(frozen=True)

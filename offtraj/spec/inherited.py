@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from offtraj.spec.document import Loc, Node, Withheld
 from offtraj.spec.variables import LEADING, has_variable
 
-__all__ = ["NOT_TAKEN", "withhold", "with_paths_from"]
+__all__ = ["NOT_TAKEN", "with_paths_from", "withhold"]
 
 NOT_TAKEN = ("engines", "publish")
 """Keys of a spec from a URL or the Hub that are left out: who samples, and where the result goes."""

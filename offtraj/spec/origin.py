@@ -132,18 +132,19 @@ class HubFile:
         """
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-        where = {"repo_type": "dataset", "revision": self.revision}
+        repo, path, revision = self.repo, self.path, self.revision
         try:
-            if not isinstance(try_to_load_from_cache(self.repo, self.path, **where), str):
-                self._check_size(get_hf_file_metadata(hf_hub_url(self.repo, self.path, **where)).size or 0)
-            path = Path(hf_hub_download(self.repo, self.path, **where))
+            if not isinstance(try_to_load_from_cache(repo, path, repo_type="dataset", revision=revision), str):
+                url = hf_hub_url(repo, path, repo_type="dataset", revision=revision)
+                self._check_size(get_hf_file_metadata(url).size or 0)
+            fetched = Path(hf_hub_download(repo, path, repo_type="dataset", revision=revision))
         except SpecError:
             raise
         except Exception as error:  # the client raises what its transport raises
             detail = (str(error).strip() or "(no message)").splitlines()[0]
             raise HubError(f"{self.name}: cannot be fetched from the Hub: {type(error).__name__}: {detail}") from error
-        self._check_size(path.stat().st_size)
-        return LocalFile(path).read()
+        self._check_size(fetched.stat().st_size)
+        return LocalFile(fetched).read()
 
     def _check_size(self, size: int) -> None:
         if size > _MOST_BYTES:
@@ -167,7 +168,9 @@ def origin_of(reference: str, said_by: Origin) -> Origin:
             raise ValueError("a spec from a URL may extend files of the same origin only")
         return _hub_file(reference)
     if scheme in ("http", "https"):
-        if isinstance(said_by, HubFile) or (isinstance(said_by, WebFile) and _origin(reference) != _origin(said_by.url)):
+        if isinstance(said_by, HubFile) or (
+            isinstance(said_by, WebFile) and _origin(reference) != _origin(said_by.url)
+        ):
             raise ValueError(f"a spec from {said_by.name} may not name another host")
         return _web_file(reference)
     if scheme:
@@ -221,7 +224,7 @@ def _opener(url: str) -> OpenerDirector:
     from urllib.request import BaseHandler, HTTPRedirectHandler, ProxyHandler, build_opener
 
     class SameOrigin(HTTPRedirectHandler):
-        def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0913
+        def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             if _origin(newurl) != _origin(url):
                 raise HTTPError(req.full_url, code, "redirects to another host", headers, fp)
             return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -61,7 +61,7 @@ def _part(schema: Any) -> Any:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    about = {key: schema[key] for key in ("description", "title", "default") if key in schema}
+    about: dict[str, Any] = {key: schema[key] for key in ("description", "title", "default") if key in schema}
     rest = {key: value for key, value in schema.items() if key not in about}
     members = rest["anyOf"] if list(rest) == ["anyOf"] else [rest]
     if {"type": "null"} in members:

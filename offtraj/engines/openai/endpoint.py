@@ -8,31 +8,32 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from offtraj.engines.openai.failure import (
+    Absent,
+    Failed,
+    Malformed,
+    Paced,
+    Refused,
+    Rejected,
+    Unanswered,
+    error_message,
+    is_refusal,
+    retry_after,
+)
 from offtraj.engines.openai.limiter import Limiter
+from offtraj.engines.openai.listing import ServedModel, read_models
 from offtraj.errors import EngineError, UsageError
 from offtraj.spec import OpenAISpec
 
 if TYPE_CHECKING:
     import openai
 
-__all__ = [
-    "Absent",
-    "Endpoint",
-    "Malformed",
-    "Rejected",
-    "ServedModel",
-    "Unanswered",
-    "chosen",
-    "open_endpoint",
-    "public_url",
-]
+__all__ = ["Endpoint", "open_endpoint", "public_url"]
 
 T = TypeVar("T")
 
@@ -43,40 +44,11 @@ _PROBE_SECONDS = 10.0
 _QUEUE = re.compile(r"^(?:vllm:num_requests_waiting|sglang:num_queue_reqs)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
-class Rejected(Exception):
-    """The server will never take this request."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
-        self.status = status
-
-
-class Unanswered(Exception):
-    """No usable answer, after all retries."""
-
-
-class Absent(Unanswered):
-    """Nobody listens at the address, or not any more."""
-
-
-class Malformed(ValueError):
-    """An answer that is none; it is asked for again."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model, as the server lists it."""
-
-    id: str
-    max_model_len: int | None
-    """Tokens of prompt and completion together, where the server says so."""
-
-
 class Endpoint:
     """A server, by its base URL. Requests are sent as they come; how many is the caller's business (`limiter`).
 
     Time-outs, cut connections, 5xx and answers that cannot be read are tried again `max_retries` times, with back-off.
-    Refusals (429, 503) are the server's pacing: they are waited out, all requests together, for up to `patience`
+    Refusals (429, 503) are the server's pacing: they are waited out, all requests together, for up to `max_wait`
     seconds, `Retry-After` honoured. So is a server that was there and is gone. Keys are never part of a message.
     """
 
@@ -87,7 +59,7 @@ class Endpoint:
         key: str | None = None,
         timeout: float = 3600.0,
         max_retries: int = 5,
-        patience: float = 600.0,
+        max_wait: float = 600.0,
         most: int | None = None,
         revive: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -98,7 +70,7 @@ class Endpoint:
             key: Sent as a bearer token.
             timeout: Seconds that one request may take in all.
             max_retries: How often what failed is sent again.
-            patience: Seconds that the server may refuse, or be away.
+            max_wait: Seconds that the server may refuse, or be away.
             most: Samples in flight, at most; adapts below.
             revive: Awaited when nobody listens: returns when somebody does, or raises an `EngineError`.
         """
@@ -107,7 +79,7 @@ class Endpoint:
         self.faults: Counter[str] = Counter()
         """What went wrong and was tried again, by what it was."""
         self._key = key
-        self._timeout, self._max_retries, self._patience = timeout, max_retries, patience
+        self._timeout, self._max_retries, self._max_wait = timeout, max_retries, max_wait
         self._revive = revive
         self._reached = False
         self._not_before = 0.0
@@ -138,23 +110,23 @@ class Endpoint:
             started = time.monotonic()
             try:
                 return await self._once("post", path, body, read)
-            except _Paced as pace:
+            except Paced as pace:
                 self.limiter.refused(time.monotonic(), started)
                 refused_since = refused_since or started
                 wait = pace.after if pace.after is not None else _back_off(failed)
-                if time.monotonic() + wait > refused_since + self._patience:
+                if time.monotonic() + wait > refused_since + self._max_wait:
                     asked = "" if pace.after is None else f", and asks to wait {pace.after:.0f} s more"
                     raise Unanswered(
-                        f"refused for longer than `patience`, {self._patience:g} s{asked}: {pace}"
+                        f"refused for longer than `max_wait`, {self._max_wait:g} s{asked}: {pace}"
                     ) from None
                 self._not_before = max(self._not_before, time.monotonic() + wait)
                 failed += 1
-            except _Refused as error:
+            except Refused as error:
                 await self._wait_for_return(started, error)
                 if not left:
                     raise Unanswered(str(error)) from None
                 left -= 1
-            except _Failed as error:
+            except Failed as error:
                 if error.slow:
                     self.limiter.refused(time.monotonic(), started)
                 if not left:
@@ -172,12 +144,12 @@ class Endpoint:
         """
         for attempt in range(self._max_retries + 1):
             try:
-                return await self._once("get", "/models", None, _read_models)
-            except (_Failed, _Paced) as error:
+                return await self._once("get", "/models", None, read_models)
+            except (Failed, Paced) as error:
                 if attempt == self._max_retries:
                     raise Unanswered(str(error)) from None
                 await asyncio.sleep(getattr(error, "after", None) or _back_off(attempt))
-            except _Refused as error:
+            except Refused as error:
                 raise Absent(str(error)) from None
         raise AssertionError
 
@@ -229,17 +201,17 @@ class Endpoint:
         except openai.APIStatusError as error:
             self._status(error)
         except openai.APITimeoutError as error:
-            if _nobody(error):  # the client calls that a time-out, too
-                raise _Refused(self._said(error)) from None
+            if is_refusal(error):  # the client calls that a time-out, too
+                raise Refused(self._describe(error)) from None
             raise self._failed("time-out", f"no answer within {self._timeout:g} s", slow=True) from None
         except TimeoutError:
             raise self._failed("time-out", f"no answer within {self._timeout:g} s", slow=True) from None
         except openai.APIConnectionError as error:
-            if _nobody(error):
-                raise _Refused(self._said(error)) from None
-            raise self._failed("connection cut", self._said(error)) from None
+            if is_refusal(error):
+                raise Refused(self._describe(error)) from None
+            raise self._failed("connection cut", self._describe(error)) from None
         except (openai.OpenAIError, ValueError, UnicodeError) as error:  # the body is no JSON
-            raise self._failed("malformed answer", f"malformed answer: {self._said(error)}") from None
+            raise self._failed("malformed answer", f"malformed answer: {self._describe(error)}") from None
         self._reached = True
         if not isinstance(answer, dict):
             raise self._failed("malformed answer", f"malformed answer: {str(answer)[:80]!r}")
@@ -251,19 +223,19 @@ class Endpoint:
     def _status(self, error: openai.APIStatusError) -> NoReturn:
         """Raise what a status means."""
         self._reached = True
-        status, message = error.status_code, self._without_key(_server_says(error.body))
+        status, message = error.status_code, self._without_key(error_message(error.body))
         if status in _PACING:
             self.faults[str(status)] += 1
-            raise _Paced(f"{status}: {message}", _retry_after(error.response.headers)) from None
+            raise Paced(f"{status}: {message}", retry_after(error.response.headers)) from None
         if status >= 500 or status in _PASSING:
             raise self._failed(str(status), f"{status}: {message}") from None
         raise Rejected(status, message) from None
 
-    def _failed(self, kind: str, message: str, *, slow: bool = False) -> _Failed:
+    def _failed(self, kind: str, message: str, *, slow: bool = False) -> Failed:
         self.faults[kind] += 1
-        return _Failed(message, slow=slow)
+        return Failed(message, slow=slow)
 
-    def _said(self, error: BaseException) -> str:
+    def _describe(self, error: BaseException) -> str:
         """The first line of an error and of what caused it: no headers, no key."""
         parts = [f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0][:300]}"]
         if error.__cause__ is not None and str(error.__cause__):
@@ -277,11 +249,11 @@ class Endpoint:
         while (wait := self._not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - it may be put off meanwhile
             await asyncio.sleep(wait + random.uniform(0, 0.1))  # noqa: S311 - so that not all come back at once
 
-    async def _wait_for_return(self, started: float, error: _Refused) -> None:
+    async def _wait_for_return(self, started: float, error: Refused) -> None:
         """Wait until somebody listens again; once for all requests.
 
         Raises:
-            Absent: when nobody ever did, or nobody does within `patience`.
+            Absent: when nobody ever did, or nobody does within `max_wait`.
         """
         if not self._reached and self._revive is None:
             raise Absent(str(error))
@@ -296,39 +268,19 @@ class Endpoint:
         if self._revive is not None:
             await self._revive()
         else:
-            given_up = time.monotonic() + self._patience
+            given_up = time.monotonic() + self._max_wait
             for attempt in range(2**31):
                 try:
                     await self._once("get", "/models", None, lambda _: None)
-                except _Refused:
+                except Refused:
                     if time.monotonic() >= given_up:
-                        raise Absent(f"the server is gone, for {self._patience:g} s by now: {message}") from None
+                        raise Absent(f"the server is gone, for {self._max_wait:g} s by now: {message}") from None
                     await asyncio.sleep(min(_back_off(attempt), 5.0, max(0.01, given_up - time.monotonic())))
-                except (_Failed, _Paced, Rejected):
+                except (Failed, Paced, Rejected):
                     break
                 else:
                     break
         self._returned_at = time.monotonic()
-
-
-class _Paced(Exception):
-    """The server wants less of us."""
-
-    def __init__(self, message: str, after: float | None) -> None:
-        super().__init__(message)
-        self.after = after
-
-
-class _Refused(Exception):
-    """Nobody listens."""
-
-
-class _Failed(Exception):
-    """This may pass."""
-
-    def __init__(self, message: str, *, slow: bool) -> None:
-        super().__init__(message)
-        self.slow = slow
 
 
 def open_endpoint(spec: OpenAISpec, base_url: str) -> Endpoint:
@@ -353,16 +305,9 @@ def open_endpoint(spec: OpenAISpec, base_url: str) -> Endpoint:
         key=key,
         timeout=spec.timeout,
         max_retries=spec.max_retries,
-        patience=spec.patience,
+        max_wait=spec.max_wait,
         most=spec.concurrency,
     )
-
-
-def chosen(listed: Sequence[ServedModel], names: Sequence[str]) -> ServedModel | None:
-    """The model of the first of these names that is served; or the only one that is, whatever its name."""
-    by_name = {model.id: model for model in listed}
-    found = next((by_name[name] for name in names if name in by_name), None)
-    return listed[0] if found is None and len(listed) == 1 else found
 
 
 def public_url(base_url: str) -> str:
@@ -371,45 +316,6 @@ def public_url(base_url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _read_models(answer: dict[str, Any]) -> list[ServedModel]:
-    try:
-        listed = [(str(model["id"]), model.get("max_model_len")) for model in answer["data"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Malformed(str(answer)[:80]) from error
-    return [ServedModel(name, length if isinstance(length, int) else None) for name, length in listed]
-
-
-def _server_says(body: object) -> str:
-    """The message of an error's body, in whichever of the usual places it stands."""
-    if isinstance(body, dict):
-        for name in ("message", "detail", "error"):
-            if body.get(name):
-                return _server_says(body[name])
-    lines = str(body).strip().splitlines() if body else []
-    return lines[0][:300] if lines else "(no message)"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks us to wait: a number, or until a date."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
 def _back_off(attempt: int) -> float:
     least, most = _BACK_OFF
     return min(most, least * 2.0 ** min(attempt, 16)) * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-def _nobody(error: BaseException) -> bool:
-    """Whether the connection was refused."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ConnectionRefusedError):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None

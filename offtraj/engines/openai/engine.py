@@ -10,14 +10,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
-from offtraj.engines.openai.endpoint import Absent, Endpoint, Rejected, Unanswered, chosen, public_url
+from offtraj.engines.engine import Opening
+from offtraj.engines.openai.endpoint import Endpoint, open_endpoint, public_url
+from offtraj.engines.openai.failure import Absent, Rejected, Unanswered
+from offtraj.engines.openai.listing import choose_served
 from offtraj.engines.openai.wire import PREFILLS, Answer, Mode, difference, read_answer, write_body
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams, contiguous_runs
 from offtraj.model.model import Model
 from offtraj.model.prompt import Prompt
+from offtraj.spec import OpenAISpec
 
-__all__ = ["OpenAIEngine"]
+__all__ = ["OpenAIEngine", "open_openai"]
 
 _GIVE_UP_AFTER = 20  # samples in a row that failed for good: the server is of no use
 _SHORT = 3  # answers in a row with fewer choices than asked: the server takes no more at once
@@ -60,7 +64,7 @@ class OpenAIEngine:
             stop: Awaited at the end.
         """
         assert model.path is not None and model.format is not None
-        self.exactness: Mode = mode
+        self.prompt_mode: Mode = mode
         # What was asked in another way is another measurement.
         self.identity = model.identity if mode == "ids" else f"{model.identity}#{mode}"
         self._names = (model.id, model.path)
@@ -106,13 +110,13 @@ class OpenAIEngine:
         prompt = self._probe
         request = Request("", "", prompt, (0,), replace(_PROBE_PARAMS, max_tokens=len(prompt.ids) + 1))
         refusal = ""
-        for prefill in PREFILLS if self.exactness == "chat" else PREFILLS[:1]:
+        for prefill in PREFILLS if self.prompt_mode == "chat" else PREFILLS[:1]:
             self._prefill = prefill
             try:
                 answer = await self._post(request, request.samples)
-                if self.exactness == "ids":
+                if self.prompt_mode == "ids":
                     self._check_ids(prompt.ids, answer)
-                if self.exactness == "text" and self._doubles(prompt, answer):
+                if self.prompt_mode == "text" and self._doubles(prompt, answer):
                     self._drop = self._bos
                 return None
             except Rejected as error:
@@ -129,7 +133,7 @@ class OpenAIEngine:
         """What a run's record says of the engine."""
         return {
             "base_url": self._url,
-            "mode": self.exactness,
+            "mode": self.prompt_mode,
             "served": self._served,
             "context": self._context,
             "tried_again": dict(self._endpoint.faults),
@@ -192,7 +196,7 @@ class OpenAIEngine:
 
     def _gave_up(self, failed: int, replies: Sequence[Reply]) -> EngineError:
         last = next(reply.result.message for reply in reversed(replies) if isinstance(reply.result, Failure))
-        never = self.exactness == "ids" and not self._answered
+        never = self.prompt_mode == "ids" and not self._answered
         hint = ": if it takes no token ids, say `prompts: text`, `chat` or `auto`" if never else ""
         return EngineError(f"{self._url}: {failed} samples failed in a row, the last with: {last}{hint}")
 
@@ -206,10 +210,10 @@ class OpenAIEngine:
                 f"{self._url}: holds {self._context} tokens of prompt and completion, and `sampling.max_tokens` is "
                 f"{max_tokens}: serve it with a longer context (vLLM: --max-model-len {max_tokens}), or lower max_tokens"
             )
-        if self.exactness != "ids":
+        if self.prompt_mode != "ids":
             refusal = await self.refusal()
             if refusal is not None:
-                raise EngineError(f"{self._url}: does not take prompts as {self.exactness}: {refusal}")
+                raise EngineError(f"{self._url}: does not take prompts as {self.prompt_mode}: {refusal}")
 
     async def _served_name(self) -> str:
         try:
@@ -220,7 +224,7 @@ class OpenAIEngine:
             return self._names[1]  # it lists none
         except Unanswered as error:
             raise EngineError(f"{self._url}: cannot be asked for its models: {error}") from None
-        found = chosen(listed, self._names)
+        found = choose_served(listed, self._names)
         if found is None:
             shown = ", ".join(repr(model.id) for model in listed[:10]) + (" …" if len(listed) > 10 else "")
             raise EngineError(
@@ -288,7 +292,7 @@ class OpenAIEngine:
             raise EngineError(f"{self._url}: {error}") from None
         except Unanswered as error:
             return {sample: Failure(str(error)) for sample in part}
-        if self.exactness == "ids":
+        if self.prompt_mode == "ids":
             self._check_ids(request.prompt.ids, answer)
         self._answered = True
         if len(part) > 1:
@@ -301,7 +305,7 @@ class OpenAIEngine:
         prompt = request.prompt
         assert prompt is not None and self._served is not None
         path, body = write_body(
-            self.exactness,
+            self.prompt_mode,
             self._served,
             prompt,
             request.params,
@@ -331,3 +335,21 @@ def _left(arrived: asyncio.Queue[_Arrived | None]) -> Iterator[Reply]:
         found = arrived.get_nowait()
         if found is not None:
             yield from found.replies
+
+
+async def open_openai(spec: OpenAISpec, opening: Opening) -> OpenAIEngine:
+    """The model on the server that a spec declares.
+
+    Raises:
+        SpecError: for a variable that is not set.
+        EngineError: for a key that is not set, or when `prompts: auto` finds no mode that the server takes.
+    """
+    file = opening.file
+    endpoint = open_endpoint(spec, spec.base_url if file is None else file.expand(spec.base_url, "engines"))
+    if spec.prompts != "auto":
+        return OpenAIEngine(opening.model, endpoint, mode=spec.prompts)
+    try:
+        return await OpenAIEngine.probed(opening.model, endpoint)
+    except BaseException:
+        await endpoint.close()
+        raise

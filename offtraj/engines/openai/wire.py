@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from offtraj.engines.openai.endpoint import Malformed
+from offtraj.engines.openai.failure import Malformed
 from offtraj.model.completion import Completion, Failure, SamplingParams
 from offtraj.model.prompt import Prompt
 

@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 
 from offtraj._util.progress import Progress, no_progress
+from offtraj.engines.engine import Opening
 from offtraj.engines.openai.endpoint import Endpoint
+from offtraj.engines.openai.engine import OpenAIEngine
 from offtraj.engines.vllm import supervisor
 from offtraj.engines.vllm.command import VllmCommand, vllm_command
 from offtraj.engines.vllm.log import VllmLog
@@ -24,7 +26,7 @@ from offtraj.errors import EngineError
 from offtraj.model.model import Model
 from offtraj.spec import SpecFile, VllmSpec
 
-__all__ = ["VllmServer", "open_server"]
+__all__ = ["VllmServer", "open_server", "open_vllm"]
 
 _GRACE = 10.0  # seconds that the server and what it has started have to end by themselves
 _LOOK = 0.25  # seconds between looks at a server that starts
@@ -227,10 +229,10 @@ class VllmServer:
         if self._watching is not None and not self._watching.done():
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        patience = time.monotonic() + _GRACE + supervisor.MERCILESS + 5
+        until = time.monotonic() + _GRACE + supervisor.MERCILESS + 5
         while process.poll() is None:
             await asyncio.sleep(_LOOK / 5)
-            if time.monotonic() > patience:
+            if time.monotonic() > until:
                 process.kill()
         self._keeper = self._since = None
 
@@ -251,8 +253,18 @@ def open_server(
         key=server.key,
         timeout=spec.timeout,
         max_retries=spec.max_retries,
-        patience=spec.patience,
+        max_wait=spec.max_wait,
         most=spec.concurrency,
         revive=server.revive,
     )
     return server, endpoint
+
+
+async def open_vllm(spec: VllmSpec, opening: Opening) -> OpenAIEngine:
+    """The engine in front of a vLLM server of our own, which is started before the first request.
+
+    Raises:
+        OfftrajError: as `open_server` does.
+    """
+    server, endpoint = open_server(spec, opening.model, opening.file, opening.progress)
+    return OpenAIEngine(opening.model, endpoint, start=server.start, stop=server.close)

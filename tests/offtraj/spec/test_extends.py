@@ -73,7 +73,9 @@ def test_mappings_are_merged_and_other_values_replaced(tmp_path: Path) -> None:
 
 
 def test_lists_of_entries_with_an_id_are_merged_by_id_in_the_bases_order(tmp_path: Path) -> None:
-    models = "models:\n  - {id: new, engine: tape, path: a/b, recorded_as: New}\n  - {id: other, recorded_as: Another}\n"
+    models = (
+        "models:\n  - {id: new, engine: tape, path: a/b, recorded_as: New}\n  - {id: other, recorded_as: Another}\n"
+    )
     spec = extending(tmp_path, models).spec
     assert [model.id for model in spec.models] == ["weak", "other", "new"]
     assert (spec.models[1].recorded_as, spec.models[1].tokenizer) == ("Another", "words")
@@ -316,7 +318,9 @@ def test_what_is_withheld_can_be_said_by_the_extending_spec(serve: Callable[...,
 def test_a_foreign_spec_may_extend_its_neighbours_and_nothing_else(
     serve: Callable[..., str], tmp_path: Path, reference: str, found: str
 ) -> None:
-    url = serve({"/d/base.yaml": f"extends: {reference}\n", "/d/near.yaml": "extends: more.yaml\n", "/d/more.yaml": PUBLISHED})
+    url = serve(
+        {"/d/base.yaml": f"extends: {reference}\n", "/d/near.yaml": "extends: more.yaml\n", "/d/more.yaml": PUBLISHED}
+    )
     message = refused(lambda: load_spec(write(tmp_path / "mine.yaml", f"extends: {url}/d/base.yaml\n")))
     assert message.startswith(f"{url}/d/base.yaml:1:1: extends: ")
     assert found in message
@@ -389,4 +393,6 @@ def test_a_revision_or_file_that_the_hub_does_not_have_is_said(hub: Hub, tmp_pat
     write(tmp_path / "mine.yaml", FIVE_LINES.replace("v1.0.0", "v9.0.0"))
     done = online(hub, tmp_path, "validate", "mine.yaml")
     assert done.returncode == HubError.exit_code
-    assert "offtraj: mine.yaml:1:1: extends: hf://offtraj/offtraj-math@v9.0.0/spec.yaml: cannot be fetched" in done.stderr
+    assert (
+        "offtraj: mine.yaml:1:1: extends: hf://offtraj/offtraj-math@v9.0.0/spec.yaml: cannot be fetched" in done.stderr
+    )

@@ -143,10 +143,10 @@ async def test_a_server_that_is_not_there_is_said(model: Model) -> None:
 
 
 async def test_a_server_that_goes_away_ends_the_run_and_what_arrived_is_there(model: Model) -> None:
-    engine = make_engine(model, "http://127.0.0.1:9/v1", concurrency=1, patience=0.5)
+    engine = make_engine(model, "http://127.0.0.1:9/v1", concurrency=1, max_wait=0.5)
     replies = []
     async with serving(echo) as server:
-        engine = make_engine(model, server.base_url, concurrency=1, patience=0.5)
+        engine = make_engine(model, server.base_url, concurrency=1, max_wait=0.5)
         arriving = engine.replies(make_request(model, n) for n in range(3))
         replies.append(await anext(arriving))
     with pytest.raises(EngineError, match="the server is gone, for 0.5 s by now"):
