@@ -1,4 +1,7 @@
-"""One OpenAI-compatible server over HTTP: what may succeed is tried again, and what cannot is not."""
+"""One OpenAI-compatible server over HTTP: requests that may succeed are retried, others fail at once.
+
+How prompts are written and answers read is left to `wire`, and how many samples are in flight to `limiter`.
+"""
 
 from __future__ import annotations
 
@@ -37,19 +40,19 @@ __all__ = ["Endpoint", "open_endpoint", "public_url"]
 
 T = TypeVar("T")
 
-_PACING = frozenset({425, 429, 503, 529})  # the server wants less of us, not something else
-_PASSING = frozenset({408, 409})  # and all from 500 on
+_PACING = frozenset({425, 429, 503, 529})  # the server asks for fewer requests
+_PASSING = frozenset({408, 409})  # temporary, as is every status from 500
 _BACK_OFF = 0.5, 30.0  # seconds: at first, and at most
 _PROBE_SECONDS = 10.0
 _QUEUE = re.compile(r"^(?:vllm:num_requests_waiting|sglang:num_queue_reqs)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
 class Endpoint:
-    """A server, by its base URL. Requests are sent as they come; how many is the caller's business (`limiter`).
+    """A server, by its base URL. Requests are sent at once; the caller limits how many (`limiter`).
 
-    Time-outs, cut connections, 5xx and answers that cannot be read are tried again `max_retries` times, with back-off.
-    Refusals (429, 503) are the server's pacing: they are waited out, all requests together, for up to `max_wait`
-    seconds, `Retry-After` honoured. So is a server that was there and is gone. Keys are never part of a message.
+    Time-outs, cut connections, 5xx and malformed answers are retried `max_retries` times, with back-off. After a
+    refusal (429, 503) all requests wait together, as long as `Retry-After` asks, and for at most `max_wait` seconds
+    in all. The same holds for a server that stops listening. Keys never appear in messages.
     """
 
     def __init__(
@@ -66,18 +69,18 @@ class Endpoint:
         """Nothing is sent yet.
 
         Args:
-            base_url: Such as `http://127.0.0.1:8000/v1`.
-            key: Sent as a bearer token.
-            timeout: Seconds that one request may take in all.
-            max_retries: How often what failed is sent again.
-            max_wait: Seconds that the server may refuse, or be away.
-            most: Samples in flight, at most; adapts below.
-            revive: Awaited when nobody listens: returns when somebody does, or raises an `EngineError`.
+            base_url: The API's URL, such as `http://127.0.0.1:8000/v1`.
+            key: The bearer token.
+            timeout: Seconds for one request in all.
+            max_retries: Retries of a failed request.
+            max_wait: Seconds that the server may refuse requests or be unreachable.
+            most: Largest number of samples in flight; the limit adapts below it.
+            revive: Awaited when no process listens. Returns when one does, or raises an `EngineError`.
         """
         self.base_url = base_url.rstrip("/")
         self.limiter = Limiter(most)
         self.faults: Counter[str] = Counter()
-        """What went wrong and was tried again, by what it was."""
+        """Number of failures that were retried, by kind."""
         self._key = key
         self._timeout, self._max_retries, self._max_wait = timeout, max_retries, max_wait
         self._revive = revive
@@ -89,18 +92,18 @@ class Endpoint:
     async def post(
         self, path: str, body: Mapping[str, Any], read: Callable[[dict[str, Any]], T], *, attempts: int | None = None
     ) -> T:
-        """Send a request, and what `read` makes of the answer's JSON.
+        """What `read` makes of the answer's JSON.
 
         Args:
             path: Below the base URL, such as `/completions`.
             body: Sent as JSON.
-            read: Raises `Malformed` for what it cannot use; that is asked for again.
-            attempts: How often it is sent at most; `max_retries` and one by default.
+            read: Raises `Malformed` for an answer that it cannot use; the request is then sent again.
+            attempts: Number of attempts in all; `max_retries` + 1 by default.
 
         Raises:
-            Rejected: for a 4xx that will not pass.
-            Unanswered: after all retries; `Absent` when nobody listens.
-            EngineError: when reviving the server fails.
+            Rejected: for a 4xx that is not temporary.
+            Unanswered: after all retries; `Absent` when no process listens.
+            EngineError: when `revive` fails.
         """
         left = self._max_retries if attempts is None else attempts - 1
         refused_since: float | None = None
@@ -136,7 +139,7 @@ class Endpoint:
                 failed += 1
 
     async def models(self) -> list[ServedModel]:
-        """The models that are served. Asked again as often as other requests.
+        """The models that are served. Retried like other requests.
 
         Raises:
             Rejected: for a server that lists none, or refuses the key.
@@ -154,7 +157,7 @@ class Endpoint:
         raise AssertionError
 
     async def waiting(self) -> int | None:
-        """Requests in the server's own queue, where it says so (`/metrics` of vLLM and SGLang)."""
+        """Number of requests in the server's queue, from `/metrics` of vLLM and SGLang; `None` elsewhere."""
         import openai
 
         parts = urlsplit(self.base_url)
@@ -201,7 +204,7 @@ class Endpoint:
         except openai.APIStatusError as error:
             self._status(error)
         except openai.APITimeoutError as error:
-            if is_refusal(error):  # the client calls that a time-out, too
+            if is_refusal(error):  # the client reports that as a time-out, too
                 raise Refused(self._describe(error)) from None
             raise self._failed("time-out", f"no answer within {self._timeout:g} s", slow=True) from None
         except TimeoutError:
@@ -210,7 +213,7 @@ class Endpoint:
             if is_refusal(error):
                 raise Refused(self._describe(error)) from None
             raise self._failed("connection cut", self._describe(error)) from None
-        except (openai.OpenAIError, ValueError, UnicodeError) as error:  # the body is no JSON
+        except (openai.OpenAIError, ValueError, UnicodeError) as error:  # the body is not JSON
             raise self._failed("malformed answer", f"malformed answer: {self._describe(error)}") from None
         self._reached = True
         if not isinstance(answer, dict):
@@ -221,7 +224,7 @@ class Endpoint:
             raise self._failed("malformed answer", f"malformed answer: {error}") from None
 
     def _status(self, error: openai.APIStatusError) -> NoReturn:
-        """Raise what a status means."""
+        """Raise the error that a status stands for."""
         self._reached = True
         status, message = error.status_code, self._without_key(error_message(error.body))
         if status in _PACING:
@@ -236,7 +239,7 @@ class Endpoint:
         return Failed(message, slow=slow)
 
     def _describe(self, error: BaseException) -> str:
-        """The first line of an error and of what caused it: no headers, no key."""
+        """The first line of an error and of its cause, without headers and key."""
         parts = [f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0][:300]}"]
         if error.__cause__ is not None and str(error.__cause__):
             parts.append(str(error.__cause__).splitlines()[0][:300])
@@ -246,20 +249,20 @@ class Endpoint:
         return text.replace(self._key, "[key]") if self._key else text
 
     async def _paced(self) -> None:
-        while (wait := self._not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - it may be put off meanwhile
-            await asyncio.sleep(wait + random.uniform(0, 0.1))  # noqa: S311 - so that not all come back at once
+        while (wait := self._not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - another refusal may extend the wait
+            await asyncio.sleep(wait + random.uniform(0, 0.1))  # noqa: S311 - so that requests do not all resume at once
 
     async def _wait_for_return(self, started: float, error: Refused) -> None:
-        """Wait until somebody listens again; once for all requests.
+        """Wait until a process listens again; one wait for all requests.
 
         Raises:
-            Absent: when nobody ever did, or nobody does within `max_wait`.
+            Absent: when none ever did, or none does within `max_wait`.
         """
         if not self._reached and self._revive is None:
             raise Absent(str(error))
-        self.faults["nobody listens"] += 1
+        self.faults["connection refused"] += 1
         if started < self._returned_at:
-            return  # it came back since
+            return  # it has returned since
         if self._return is None or self._return.done():
             self._return = asyncio.create_task(self._returned(str(error)))
         await asyncio.shield(self._return)
@@ -284,10 +287,10 @@ class Endpoint:
 
 
 def open_endpoint(spec: OpenAISpec, base_url: str) -> Endpoint:
-    """The server that a spec declares; nothing is sent yet.
+    """The server that a spec declares. Nothing is sent yet.
 
     Raises:
-        EngineError: when the spec names a key that the environment does not hold.
+        EngineError: when the key's environment variable is not set.
         UsageError: for credentials in the URL.
     """
     if "@" in urlsplit(base_url).netloc:
@@ -311,7 +314,7 @@ def open_endpoint(spec: OpenAISpec, base_url: str) -> Endpoint:
 
 
 def public_url(base_url: str) -> str:
-    """The URL without what may be a secret: user, password, query and fragment."""
+    """The URL without parts that may be secret: user, password, query and fragment."""
     parts = urlsplit(base_url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 

@@ -178,11 +178,11 @@ async def test_shared_memory_of_one_that_had_to_be_killed_is_given_back(fake: Fa
     assert not alive(fake.started())
 
 
-async def test_it_goes_when_its_keeper_is_killed(fake: FakeVllm) -> None:
+async def test_it_goes_when_its_supervisor_is_killed(fake: FakeVllm) -> None:
     server = make_server(fake)
     await server.start()
-    assert server._keeper is not None
-    server._keeper.kill()
+    assert server._supervisor is not None
+    server._supervisor.kill()
     assert gone(fake.started())
     await server.close()
 
