@@ -1,4 +1,4 @@
-"""Examining one model of a spec with one engine, from its files to what it writes."""
+"""The examination of one model of a spec on one engine: files, template, engine, completions."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = ["examine"]
 async def examine(
     file: SpecFile, model: str, engine: str | None = None, *, progress: Progress = no_progress
 ) -> Diagnosis:
-    """Find out whether runs of a model would be exact, and why not.
+    """Whether runs of a model would be exact, and why not.
 
     Args:
         file: The spec.
-        model: Id of one of its models or guides.
+        model: The id of one of its models or guides.
         engine: A name of the spec, `transformers`, or an endpoint's URL; the model's own by default.
-        progress: Is told of progress.
+        progress: Shows progress.
 
     Raises:
-        UsageError: for a model or an engine that the spec does not know, or a recorded model with another engine.
-        EngineError: for a model that cannot be found, or without a usable tokenizer or chat template.
+        UsageError: for an unknown model or engine, or a recorded model without weights on another engine.
+        EngineError: for a model that cannot be found, or has no usable tokenizer or chat template.
     """
     declared = file.spec.participant(model)
     if declared is None:

@@ -74,7 +74,7 @@ tests: {{recoverability: {{}}}}
     diagnosis = await examine(file, "r1")
     assert not diagnosis.ailing
     assert found(diagnosis, "recording").found == (
-        "nothing can be asked of 15 recorded responses; their delimiters, found in each response: "
+        "15 recorded responses, which cannot be sampled; their delimiters, found in each response: "
         "<think> … </think>: 15"
     )
     missing = await examine(file, "nobody")

@@ -17,7 +17,7 @@ EMPTY_BLOCK = "an empty think block is put before the prefix (all but: closing d
 DROPPED = "the template keeps it, but where it ends the thinking: the thinking is dropped, and servers refuse the turn"
 BOS = "'<|begin|>' in the template, and another one from the tokenizer: doubled in text with special tokens added"
 NO_BOS = "none, neither in the template nor by the tokenizer"
-COMPOSES = "the tokenizer would compose characters (NFC): ids are made without that, text that is sent is changed"
+COMPOSES = "the tokenizer would compose characters (NFC): ids are made without that, but text that is sent is changed"
 
 # By template: who opens the thinking, the system prompt, the BOS, the question, and a prefilled turn.
 TOLD = {
@@ -121,7 +121,7 @@ def test_a_template_that_takes_no_system_prompt_has_none() -> None:
 def test_where_the_bos_comes_from_is_told() -> None:
     tokenizer = make_tokenizer("r1")
     tokenizer.chat_template = tokenizer.chat_template.replace("{{ bos_token }}", "")
-    assert examined(tokenizer)["BOS"].found.startswith("'<|begin|>' by the tokenizer alone")
+    assert examined(tokenizer)["BOS"].found.startswith("'<|begin|>' added by the tokenizer only")
     tokenizer.chat_template = "{{ bos_token }}{{ bos_token }}" + tokenizer.chat_template
     assert examined(tokenizer)["BOS"].state == "inexact"
     tokenizer = make_tokenizer("r1")
@@ -136,7 +136,7 @@ def test_a_tokenizer_that_changes_text_is_found_out() -> None:
     told = found["round trip"]
     assert list(found)[-1] == "round trip"  # without it nothing can be asked
     assert (told.state, told.needed) == ("unsupported", True)
-    assert told.found.startswith("Chinese: it: its tokenizer does not give a prompt's text back, first at")
+    assert told.found.startswith("Chinese: it: its tokenizer does not reproduce a prompt's text, first at")
 
 
 @pytest.mark.parametrize("mode", ["text", "chat"])
