@@ -166,7 +166,7 @@ async def test_a_prompt_that_is_too_long_is_asked_for_once(
 
 async def test_another_prompt_than_was_sent_ends_the_run(model: Model, server: CompletionServer) -> None:
     async with proxying(server.base_url, plan=scheduled({2: "other-ids"})) as proxy:
-        with pytest.raises(EngineError, match="saw another prompt than was sent"):
+        with pytest.raises(EngineError, match="saw a prompt that differs from the one sent"):
             await ask(proxy, model, make_requests(model, 6))
 
 

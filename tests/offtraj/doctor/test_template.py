@@ -21,20 +21,32 @@ COMPOSES = "the tokenizer would compose characters (NFC): ids are made without t
 
 # By template: who opens the thinking, the system prompt, the BOS, the question, and a prefilled turn.
 TOLD = {
-    "r1": (f"the template opens it: {TAGS}, found in the generation prompt", "none", BOS, "stands", DROPPED),
-    "qwq": (f"the template opens it: {TAGS}, found in the generation prompt", "none", NO_BOS, "stands", DROPPED),
+    "r1": (
+        f"the template opens it: {TAGS}, found in the generation prompt",
+        "none",
+        BOS,
+        "is in the prompt unchanged",
+        DROPPED,
+    ),
+    "qwq": (
+        f"the template opens it: {TAGS}, found in the generation prompt",
+        "none",
+        NO_BOS,
+        "is in the prompt unchanged",
+        DROPPED,
+    ),
     "qwen3": (
         f"the model opens it itself: {TAGS}, found in the template and the tokens",
         "none",
         NO_BOS,
-        "stands",
+        "is in the prompt unchanged",
         f"the template changes it: {EMPTY_BLOCK}",
     ),
     "qwen2.5": (
         "neither its template nor its tokens show delimiters",
         "the template adds 'You are Qwen, created by Alibaba Cloud. You are a helpful assistant.'",
         NO_BOS,
-        "stands",
+        "is in the prompt unchanged",
         "the template keeps it, for each of 8 texts",
     ),
     "qwen3.5": (

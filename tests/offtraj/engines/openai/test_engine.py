@@ -117,7 +117,7 @@ async def test_a_prompt_that_cannot_succeed_is_not_tried_again(model: Model, sam
 async def test_a_context_that_is_too_short_is_said_before_anything_is_asked(model: Model) -> None:
     async with serving(echo, context=256) as server:
         with pytest.raises(
-            EngineError, match=r"holds 256 tokens .* `sampling.max_tokens` is 512: .*--max-model-len 512"
+            EngineError, match=r"its context is 256 tokens .* `sampling.max_tokens` is 512: .*--max-model-len 512"
         ):
             await ask(make_engine(model, server.base_url), [make_request(model)])
     assert server.requests == []
@@ -126,7 +126,8 @@ async def test_a_context_that_is_too_short_is_said_before_anything_is_asked(mode
 async def test_a_server_that_saw_another_prompt_ends_the_run(model: Model) -> None:
     async with serving(echo, faults=["other-ids"]) as server:
         with pytest.raises(
-            EngineError, match=r"saw another prompt than was sent: \d+ ids for \d+, the first difference at \d+"
+            EngineError,
+            match=r"saw a prompt that differs from the one sent: \d+ ids for \d+, the first difference at \d+",
         ):
             await ask(make_engine(model, server.base_url), [make_request(model)])
 

@@ -68,7 +68,7 @@ def children() -> list[int]:
     return [process.pid for process in psutil.Process().children(recursive=True)]
 
 
-async def test_it_serves_until_it_is_closed_and_leaves_nobody(fake: FakeVllm) -> None:
+async def test_it_serves_until_it_is_closed_and_leaves_no_process(fake: FakeVllm) -> None:
     told = Told()
     server = make_server(fake, "family", "takes 1.5", progress=told)
     assert fake.started() == []
