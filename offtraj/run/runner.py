@@ -176,7 +176,7 @@ class Runner:
             number,
             completion,
             verdict,
-            exactness=self.engine.exactness,
+            exactness=self.engine.prompt_mode,
             prefix_tokens=placed.prefix_tokens,
             max_tokens=None if placed.prefix_tokens is None else self.params.max_tokens,
             item=self._wanted(row),
