@@ -21,10 +21,10 @@ from offtraj.engines.engine import Engine, open_engine
 from offtraj.engines.openai.endpoint import public_url
 from offtraj.errors import UsageError
 from offtraj.evaluate.run_folder import Judged, RunFolder, check_run_target, write_run
+from offtraj.grading.domains import find_domain
 from offtraj.grading.grader import Grader
-from offtraj.grading.judge.audit import Audit
-from offtraj.grading.judge.judge import ResolvedJudge, open_judge
-from offtraj.grading.math.rule import RuleVerifier
+from offtraj.grading.judge.judge import ResolvedJudge
+from offtraj.grading.opening import open_grader
 from offtraj.model.completion import SamplingParams
 from offtraj.model.model import Model, load_model, model_at
 from offtraj.model.prompt import question_template
@@ -42,7 +42,6 @@ __all__ = [
     "find_evaluated_model",
     "grading_info",
     "judged",
-    "make_audit",
     "score",
 ]
 
@@ -174,44 +173,34 @@ async def score(
         OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
     file, model = sets.data.spec, evaluated.model
+    domain = find_domain(file.spec.domain)
     engine = await open_engine(evaluated.engine, model, file=file, declared=evaluated.declared, progress=progress)
-    verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-    grader = Grader(verifier, store, judge, make_audit(resolved_judge, file.spec.seed))
-    info = _info(sets, evaluated, engine) | grading_info(grader, resolved_judge)
-    check_run_target(out, info)
-    runner = Runner(
-        model=model,
-        engine=engine,
-        store=store,
-        grader=grader,
-        template=question_template(file.spec.domain, file.spec.prompt),
-        params=_params(file.spec),
-        samples=_samples(file.spec),
-        questions=read_questions(sets.data.files("questions")),
-    )
     try:
-        wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
-        started = time.monotonic()
-        await runner.generate(sets.rows(), progress(f"run {model.id}", wanted))
-        info["engine"] |= engine.facts()  # how many requests were tried again is known now
-        info["timing"] = {
-            "seconds": round(time.monotonic() - started, 1),
-            "generated": runner.generated,
-            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        return await write_run(out, info, runner.outcomes(sets.rows()), judged=lambda: judged(grader))
+        async with open_grader(domain, store=store, judge=resolved_judge, audit_seed=file.spec.seed) as grader:
+            info = _info(sets, evaluated, engine) | grading_info(grader, resolved_judge)
+            check_run_target(out, info)
+            runner = Runner(
+                model=model,
+                engine=engine,
+                store=store,
+                grader=grader,
+                template=question_template(file.spec.domain, file.spec.prompt),
+                params=_params(file.spec),
+                samples=_samples(file.spec),
+                questions=read_questions(sets.data.files("questions"), domain),
+            )
+            wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
+            started = time.monotonic()
+            await runner.generate(sets.rows(), progress(f"run {model.id}", wanted))
+            info["engine"] |= engine.facts()  # how many requests were tried again is known now
+            info["timing"] = {
+                "seconds": round(time.monotonic() - started, 1),
+                "generated": runner.generated,
+                "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            return await write_run(out, info, runner.outcomes(sets.rows()), judged=lambda: judged(grader))
     finally:
         await engine.close()
-        await verifier.close()
-        if judge is not None:
-            await judge.close()
-
-
-def make_audit(resolved_judge: ResolvedJudge | None, seed: int) -> Audit | None:
-    """The audit that a judge's declaration asks for."""
-    return (
-        Audit(resolved_judge.judge.audit, seed) if resolved_judge is not None and resolved_judge.judge.audit else None
-    )
 
 
 def grading_info(grader: Grader, resolved_judge: ResolvedJudge | None) -> dict[str, Any]:
@@ -225,7 +214,7 @@ def grading_info(grader: Grader, resolved_judge: ResolvedJudge | None) -> dict[s
         }
         if isinstance(resolved_judge.engine, OpenAISpec):
             judge["engine"]["base_url"] = public_url(resolved_judge.engine.base_url)
-    return {"verifier": grader.verifier.version, "judge": judge}
+    return {"verifier": grader.verifier_version, "judge": judge}
 
 
 def judged(grader: Grader) -> Judged:

@@ -13,11 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from offtraj._util.progress import OnProgress, Progress, no_progress
 from offtraj.errors import DataError
-from offtraj.evaluate.evaluate import grading_info, judged, make_audit
+from offtraj.evaluate.evaluate import grading_info, judged
 from offtraj.evaluate.run_folder import OUTCOMES, RunFolder, check_run_target, write_run
+from offtraj.grading.domain import Domain
+from offtraj.grading.domains import find_domain
 from offtraj.grading.grader import Grader, GradingItem
-from offtraj.grading.judge.judge import ResolvedJudge, open_judge
-from offtraj.grading.math.rule import RuleVerifier
+from offtraj.grading.judge.judge import ResolvedJudge
+from offtraj.grading.opening import open_grader
 from offtraj.model.trajectory import Delimiters, continued_answer
 from offtraj.run.outcome import Outcome, read_outcomes
 from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
@@ -75,20 +77,15 @@ async def regrade(
         OfftrajError: as the judge, the store and `write_run` do.
     """
     close = _delimiters(run)
-    verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-    grader = Grader(verifier, store, judge, make_audit(resolved_judge, int(run.info.get("seed", 0))))
     info = {name: value for name, value in run.info.items() if name not in ("exactness", "outcomes", "judge_cost")}
-    info |= grading_info(grader, resolved_judge)
-    check_run_target(out, info)
+    domain, seed = find_domain(run.info.get("domain")), int(run.info.get("seed", 0))
     changes = _VerdictChanges()
     on_progress = progress(f"grade {run.model}", sum(run.info["outcomes"].values()))
-    try:
-        again = _again(run, grader, close, changes, on_progress)
+    async with open_grader(domain, store=store, judge=resolved_judge, audit_seed=seed) as grader:
+        info |= grading_info(grader, resolved_judge)
+        check_run_target(out, info)
+        again = _again(run, domain, grader, close, changes, on_progress)
         written = await write_run(out, info, again, judged=lambda: judged(grader))
-    finally:
-        await verifier.close()
-        if judge is not None:
-            await judge.close()
     ordered = sorted(changes.rows, key=lambda change: (-len(changes.rows[change]), change))
     return Regraded(
         run=written,
@@ -108,38 +105,48 @@ def judge_of_run(run: RunFolder) -> ResolvedJudge | None:
     if said is None:
         return None
     try:
-        # JSON has no tuples and strict models want them: what is read here was written by us.
+        # JSON has lists where strict models expect tuples.
         engine = TypeAdapter[EngineSpec](EngineSpec).validate_python(said["engine"], strict=False)
-        assert isinstance(engine, OpenAISpec | TransformersSpec)
-        return ResolvedJudge(JudgeSpec.model_validate(said["judge"], strict=False), engine)
-    except (ValidationError, KeyError, TypeError, AssertionError) as error:
+        judge = JudgeSpec.model_validate(said["judge"], strict=False)
+    except (ValidationError, KeyError, TypeError) as error:
         raise DataError(f"{run.path}: its `judge` cannot be read: {error}: give one with --judge") from error
+    if not isinstance(engine, OpenAISpec | TransformersSpec):
+        raise DataError(
+            f"{run.path}: its `judge` has an engine of kind {engine.kind!r}, which does not speak chat: give one with "
+            "--judge"
+        )
+    return ResolvedJudge(judge, engine)
 
 
 async def _again(
-    run: RunFolder, grader: Grader, delimiters: Delimiters, changes: _VerdictChanges, on_progress: OnProgress
+    run: RunFolder,
+    domain: Domain,
+    grader: Grader,
+    delimiters: Delimiters,
+    changes: _VerdictChanges,
+    on_progress: OnProgress,
 ) -> AsyncIterator[Outcome]:
     waiting: list[Outcome] = []
     for outcome in read_outcomes(run.path / OUTCOMES):
         waiting.append(outcome)
         if len(waiting) == _AT_ONCE:
-            for graded in await _graded(waiting, grader, delimiters, changes):
+            for graded in await _graded(waiting, domain, grader, delimiters, changes):
                 yield graded
             on_progress(len(waiting))
             waiting = []
-    for graded in await _graded(waiting, grader, delimiters, changes):
+    for graded in await _graded(waiting, domain, grader, delimiters, changes):
         yield graded
     on_progress(len(waiting))
 
 
 async def _graded(
-    outcomes: list[Outcome], grader: Grader, delimiters: Delimiters, changes: _VerdictChanges
+    outcomes: list[Outcome], domain: Domain, grader: Grader, delimiters: Delimiters, changes: _VerdictChanges
 ) -> list[Outcome]:
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
         text = continued_answer(old.completion, delimiters, closed=old.variant == "answer-forcing")
-        item = GradingItem(old.answer, old.question, old.tolerance, old.unit)
+        item = GradingItem(old.question, domain.published_reference(old.reference_columns))
         verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)
 

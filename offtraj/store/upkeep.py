@@ -145,7 +145,7 @@ def _gather(rows: Iterable[tuple[Any, ...]], what: str, found: Inspection) -> di
     return by
 
 
-def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -> Pruned:
+def prune(path: Path, choice: Choice, *, verifiers: Sequence[str], dry_run: bool = False) -> Pruned:
     """Remove what is chosen, and shrink the file. Nobody else may have it open: what they were about to read may go.
 
     Killed at any moment, the file is as before, or without what was chosen.
@@ -153,7 +153,7 @@ def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -
     Args:
         path: The workspace's file.
         choice: What to remove.
-        verifier: Today's version of the verifier.
+        verifiers: Current versions of all verifiers; verdicts of other versions are outdated.
         dry_run: Only count.
 
     Raises:
@@ -176,7 +176,7 @@ def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -
             return Pruned(0, 0, 0, before, _size(path), saved)
         chosen = {
             "completions": _conditions(db, choice),
-            "verdicts": _verdict_conditions(choice, verifier),
+            "verdicts": _verdict_conditions(choice, verifiers),
         }
         refused = ""
         counts = {table: _count(db, table, *conditions) for table, conditions in chosen.items()}
@@ -242,13 +242,13 @@ def _conditions(db: sqlite3.Connection, choice: Choice) -> tuple[str, list[objec
     return " AND ".join(conditions), values
 
 
-def _verdict_conditions(choice: Choice, verifier: str) -> tuple[str, list[object]]:
+def _verdict_conditions(choice: Choice, verifiers: Sequence[str]) -> tuple[str, list[object]]:
     if choice.models:  # a verdict belongs to an answer, whoever gave it
         return "0", []
     conditions, values = list(_common(choice, _VERDICT)), list(_since(choice))
     if choice.outdated:
-        conditions.append("verifier != ?")
-        values.append(verifier)
+        conditions.append(f"verifier NOT IN ({','.join('?' * len(verifiers))})")
+        values += verifiers
     return " AND ".join(conditions), values
 
 

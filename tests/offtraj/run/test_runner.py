@@ -14,7 +14,7 @@ from offtraj.engines.openai.endpoint import Endpoint, open_endpoint
 from offtraj.engines.openai.engine import OpenAIEngine
 from offtraj.engines.recorded import RecordedEngine
 from offtraj.errors import EngineError, UsageError
-from offtraj.grading.grader import Grader
+from offtraj.grading.math.grader import MathGrader
 from offtraj.grading.math.pool import WorkerPool
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.model.model import Model, model_at
@@ -46,10 +46,11 @@ def make_runner(model: Model, engine: object, store: Store, verifier: RuleVerifi
         model=model,
         engine=engine,  # type: ignore[arg-type]
         store=store,
-        grader=Grader(verifier, store),
+        grader=MathGrader(verifier, store),
         template="{question}",
         params=PARAMS,
         samples={"recoverability": samples, "guidability": samples},
+        questions={question.id: question for question in map(make_question, range(8))},
     )
 
 

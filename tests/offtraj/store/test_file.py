@@ -82,7 +82,7 @@ def test_a_changed_byte_inside_a_text_is_said_and_that_sample_alone_is_removed(t
             store.completion("k", 5)
     found = inspect(path)
     assert (found.damaged, found.named, found.problems, found.whole) == (1, ["completion k, sample 5"], [], False)
-    done = prune(path, Choice(damaged=True), verifier="v")
+    done = prune(path, Choice(damaged=True), verifiers=["v"])
     assert (done.completions, done.verdicts, done.salvaged) == (1, 0, None)
     with Store(path) as store:
         assert store.samples("k") == set(range(9)) - {5}
@@ -98,7 +98,7 @@ def test_a_changed_verdict_is_said(tmp_path: Path) -> None:
         assert store.verdicts(["b"]) == {"b": EQUAL}
         with pytest.raises(StoreError, match="the verdict a is not what was stored"):
             store.verdicts(["a", "b"])
-    assert prune(path, Choice(damaged=True), verifier="v").verdicts == 1
+    assert prune(path, Choice(damaged=True), verifiers=["v"]).verdicts == 1
     assert inspect(path).whole
 
 
@@ -130,7 +130,7 @@ def test_no_damage_gives_a_wrong_text_and_what_can_be_read_is_kept(tmp_path: Pat
                         continue
         except StoreError:
             assert how == "cut"
-        prune(path, Choice(damaged=True), verifier="v")
+        prune(path, Choice(damaged=True), verifiers=["v"])
         there = kept(path, wanted)
         assert inspect(path).whole
         if how == "cut":
@@ -148,8 +148,8 @@ def test_a_cut_off_file_is_made_anew_of_what_is_left(tmp_path: Path) -> None:
     ):
         Store(path)
     with pytest.raises(StoreError, match="is broken: mend it first, with --damaged and nothing else"):
-        prune(path, Choice(damaged=True, older_than=0), verifier="v")
-    done = prune(path, Choice(damaged=True), verifier="v")
+        prune(path, Choice(damaged=True, older_than=0), verifiers=["v"])
+    done = prune(path, Choice(damaged=True), verifiers=["v"])
     there = kept(path, wanted)
     assert isinstance(done.salvaged, Salvaged)
     assert done.salvaged.completions == len(there) > len(wanted) // 2
@@ -165,7 +165,7 @@ def test_a_damaged_log_is_said_and_given_up_only_when_told(tmp_path: Path) -> No
         with pytest.raises(StoreError, match=r"store.sqlite-wal: is damaged at byte \d+: \d+ transactions behind it"):
             use(path)  # type: ignore[operator]
     assert (path.read_bytes(), log.read_bytes()) == before
-    prune(path, Choice(damaged=True), verifier="v")
+    prune(path, Choice(damaged=True), verifiers=["v"])
     with Store(path) as store:
         assert store.samples("k") == set(range(len(store.samples("k"))))
         assert 20 <= len(store.samples("k")) <= 26
@@ -235,7 +235,7 @@ def test_what_is_no_workspace_is_said_and_left_alone(
         return {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
 
     before = content()
-    for use in (Store, inspect, lambda path: prune(path, Choice(damaged=True), verifier="v")):
+    for use in (Store, inspect, lambda path: prune(path, Choice(damaged=True), verifiers=["v"])):
         with pytest.raises(StoreError, match=message):
             use(path)
     assert content() == before
