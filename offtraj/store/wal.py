@@ -29,21 +29,28 @@ class Lost(NamedTuple):
 
 
 def lost_in_log(path: Path) -> Lost | None:
-    """What cannot be read of a log; `None` when all that was committed can, or when there is no log.
+    """What cannot be read of a log; `None` when all that was committed can be read, or when there is no log.
 
-    The very last transaction cannot be told from one that was never finished. Others may write meanwhile.
+    Damage in the very last transaction cannot be told from a transaction that was never finished. Other processes may
+    write meanwhile: a frame that is being written looks damaged, but not when it is read again.
     """
+    last: Lost | None = None
     for _ in range(_TRIES):
         try:
             with path.open("rb") as file:
                 first = file.read(_HEADER)
                 lost = _lost(file, first)
+                if lost is None:
+                    return None
                 file.seek(0)
-                if lost is None or file.read(_HEADER) == first:
-                    return lost
-        except FileNotFoundError:  # whoever else used it was the last, and tidied up
+                if file.read(_HEADER) != first:  # the log was restarted: its header is written before its frames
+                    last = None
+                    continue
+        except FileNotFoundError:  # the last process that used it has closed it
             return None
-        # Begun anew while it was read: every time a header is written before the frames that belong to it.
+        if last is not None and last.at == lost.at:
+            return lost
+        last = lost
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ import pytest
 from offtraj.errors import StoreError
 from offtraj.model.completion import Completion
 from offtraj.store import Choice, Origin, Salvaged, Store, StoredVerdict, inspect, prune
+from offtraj.store.wal import lost_in_log
 
 EQUAL = StoredVerdict("equal", "")
 DONE = Completion("  text \x00 ä\u2028\r\n", "stop", 7, 3)
@@ -333,3 +335,25 @@ def test_bringing_up_to_date_may_be_killed(tmp_path: Path) -> None:
     with Store(path) as store:
         assert len(store.samples("k")) == 20_000
     assert inspect(path).whole
+
+
+def test_a_frame_that_another_process_is_writing_is_no_damage(tmp_path: Path) -> None:
+    """The reader is overtaken: the first frame is of the log before, those behind it are written already."""
+    path = tmp_path / "store.sqlite"
+    with Store(path) as store:
+        for n in range(3):
+            store.put_completions([(f"{n}", 0, Completion("x" * 5000, "stop", 1, 1))])
+        written = (tmp_path / "store.sqlite-wal").read_bytes()
+    torn = bytearray(written)
+    torn[32 + 8 : 32 + 16] = bytes(8)  # the salt of the log before
+
+    class Overtaken:
+        def __init__(self, *contents: bytes) -> None:
+            self.contents = list(contents)
+
+        def open(self, mode: str) -> io.BytesIO:
+            return io.BytesIO(self.contents.pop(0) if len(self.contents) > 1 else self.contents[0])
+
+    assert lost_in_log(Overtaken(written)) is None
+    assert lost_in_log(Overtaken(torn, written)) is None
+    assert lost_in_log(Overtaken(torn)) is not None
