@@ -111,8 +111,8 @@ class RunFolder:
         """What the judge made of the rule's passes and of known-wrong answers; none where it was not asked."""
         try:
             found = json.loads((self.path / SCORES).read_text(encoding="utf-8")).get("audit")
-            return None if found is None else AuditReport(*(int(found[name]) for name in AuditReport._fields))
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+            return None if found is None else AuditReport.from_json(found)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{self.path / SCORES}: cannot be read: {error}") from error
 
 

@@ -46,8 +46,19 @@ class AuditReport(NamedTuple):
         return self.accepted / self.controls if self.controls else None
 
     def to_json(self) -> Mapping[str, float | int | None]:
-        """All of it, for `scores.json`."""
+        """The counts and both shares, as `scores.json` holds them."""
         return {**self._asdict(), "agreement": self.agreement, "false_positive_rate": self.false_positive_rate}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, float | int | None]) -> AuditReport:
+        """The counts in a `scores.json`; in runs of version 0.1.0, `controls` is called `canaries`.
+
+        Raises:
+            KeyError: when a count is missing.
+            TypeError: when a count is null.
+        """
+        counts = {**found, "controls": found["controls"] if "controls" in found else found["canaries"]}
+        return cls(*(int(counts[name]) for name in cls._fields))  # type: ignore[arg-type]
 
 
 @dataclass
