@@ -16,7 +16,7 @@ from pathlib import Path
 from offtraj.errors import StoreError
 from offtraj.store.wal import lost_in_log
 
-__all__ = ["checksum", "file_problems", "new_file", "open_file", "store_errors", "transaction"]
+__all__ = ["checksum", "file_problems", "new_file", "open_file", "open_memory", "store_errors", "transaction"]
 
 _VERSION = 2
 # The text stands last: what is in front of it is read without it.
@@ -89,6 +89,14 @@ def new_file(path: Path) -> sqlite3.Connection:
     except BaseException:
         db.close()
         raise
+    return db
+
+
+def open_memory() -> sqlite3.Connection:
+    """An empty workspace in memory, which is gone when it is closed."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.create_function("checksum", -1, checksum, deterministic=True)
+    _make_tables(db)
     return db
 
 

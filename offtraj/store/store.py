@@ -17,7 +17,7 @@ from typing import NamedTuple, Self, cast
 
 from offtraj.errors import StoreError
 from offtraj.model.completion import Completion, FinishReason
-from offtraj.store.file import checksum, open_file, store_errors, transaction
+from offtraj.store.file import checksum, open_file, open_memory, store_errors, transaction
 
 __all__ = ["Origin", "Store", "StoredVerdict"]
 
@@ -43,14 +43,14 @@ class Origin(NamedTuple):
 class Store:
     """Completions and verdicts of a workspace. A context manager; used from one thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it.
+    def __init__(self, path: Path | None) -> None:
+        """Open a file, which is made if it is missing; `None` keeps everything in memory.
 
         Raises:
-            StoreError: when it is damaged, of a newer version, or cannot be written.
+            StoreError: when the file is damaged, of a newer version, or cannot be written.
         """
-        self.path = path
-        self._db = open_file(path)
+        self.path = Path(":memory:") if path is None else path
+        self._db = open_memory() if path is None else open_file(path)
         self._origins: dict[Origin, int] = {}
 
     def completion(self, key: str, sample: int) -> Completion | None:
