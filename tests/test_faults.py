@@ -387,7 +387,7 @@ def test_a_quota_is_said_and_with_more_room_it_goes_on(
         )
         assert built.returncode == 1, built.stderr
         assert len(lines_of(built.stderr)) == 1, built.stderr
-        assert "make room; then run the same command again" in built.stderr
+        assert "free disk space; then run the same command again" in built.stderr
         kept = stored(folder)
         assert 0 < len(kept) < 120
         continued(folder, offtraj, proxy, kept, undisturbed)

@@ -88,7 +88,7 @@ def prune(
     )
     if done.salvaged is not None:
         typer.echo(
-            f"the file was broken, and was made anew of what could be read: {done.salvaged.completions:,} completions, "
+            f"the file was broken, and was rebuilt from what could be read: {done.salvaged.completions:,} completions, "
             f"{done.salvaged.verdicts:,} verdicts"
         )
     else:

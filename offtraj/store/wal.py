@@ -1,8 +1,8 @@
-"""Whether SQLite's write-ahead log holds transactions that SQLite will not read.
+"""Detection of committed transactions in SQLite's write-ahead log that SQLite will not read.
 
-SQLite takes the log up to the first frame that does not fit its checksum, and says nothing: what a killed
-process was writing ends there, and so does all that was committed behind a damaged byte. The two are told
-apart here. The format is SQLite's (https://sqlite.org/fileformat2.html#walformat).
+SQLite reads the log up to the first frame with a wrong checksum, and reports nothing: the write of a killed process
+ends there, and so does everything that was committed behind a damaged byte. This module tells the two apart. The
+format is SQLite's (https://sqlite.org/fileformat2.html#walformat).
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import BinaryIO, NamedTuple
 __all__ = ["Lost", "lost_in_log"]
 
 _HEADER, _FRAME = 32, 24
-_MAGIC = 0x377F0682  # the last bit says in which byte order checksums are made
+_MAGIC = 0x377F0682  # its last bit gives the byte order of the checksums
 _TRIES = 5
 _WORD = 0xFFFFFFFF
 
 
 class Lost(NamedTuple):
-    """What a damaged log keeps from us."""
+    """Transactions that are lost by damage in a log."""
 
     at: int
-    """Byte at which the damaged frame begins."""
+    """Offset of the damaged frame, in bytes."""
     transactions: int
-    """That are there, but will not be read, as far as they can be counted."""
+    """Committed transactions behind it, as far as they can be counted."""
 
 
 def lost_in_log(path: Path) -> Lost | None:

@@ -78,9 +78,7 @@ def test_a_changed_byte_inside_a_text_is_said_and_that_sample_alone_is_removed(t
     flip(path, path.read_bytes().index(b"the 5th answer") + 6)
     with Store(path) as store:
         assert store.completion("k", 4) is not None
-        with pytest.raises(
-            StoreError, match=r"store.sqlite: sample 5 of k is not what was stored.*`offtraj store prune"
-        ):
+        with pytest.raises(StoreError, match=r"store.sqlite: sample 5 of k is damaged.*`offtraj store prune"):
             store.completion("k", 5)
     found = inspect(path)
     assert (found.damaged, found.named, found.problems, found.whole) == (1, ["completion k, sample 5"], [], False)
@@ -98,7 +96,7 @@ def test_a_changed_verdict_is_said(tmp_path: Path) -> None:
     flip(path, path.read_bytes().index(b"because"))
     with Store(path) as store:
         assert store.verdicts(["b"]) == {"b": EQUAL}
-        with pytest.raises(StoreError, match="the verdict a is not what was stored"):
+        with pytest.raises(StoreError, match="the verdict a is damaged"):
             store.verdicts(["a", "b"])
     assert prune(path, Choice(damaged=True), verifiers=["v"]).verdicts == 1
     assert inspect(path).whole
@@ -149,7 +147,7 @@ def test_a_cut_off_file_is_made_anew_of_what_is_left(tmp_path: Path) -> None:
         StoreError, match="malformed: the file is damaged: restore it .*store prune --damaged --workspace"
     ):
         Store(path)
-    with pytest.raises(StoreError, match="is broken: mend it first, with --damaged and nothing else"):
+    with pytest.raises(StoreError, match="is broken: repair it first, with --damaged and no other option"):
         prune(path, Choice(damaged=True, older_than=0), verifiers=["v"])
     done = prune(path, Choice(damaged=True), verifiers=["v"])
     there = kept(path, wanted)
@@ -211,20 +209,20 @@ def foreign(path: Path) -> None:
     [
         (
             lambda path: path.write_bytes(b"no database at all" * 100),
-            "is not a database: the file is no workspace: use",
+            "is not a database: the file is not a workspace: use",
         ),
         (
             lambda path: path.write_bytes(b"x"),
-            "of the workspace that was here 1 bytes are left: restore it from a copy",
+            "only 1 bytes of the workspace are left: restore it from a copy",
         ),
         (
             lambda path: path.touch(),
-            "of the workspace that was here 0 bytes are left: restore it from a copy, or remove",
+            "only 0 bytes of the workspace are left: restore it from a copy, or remove",
         ),
         (directory, "is a folder, not a workspace's file: use another --workspace"),
-        (alone, "is missing, and store.sqlite-wal, which belongs to it, is there: bring it back, or move"),
+        (alone, "is missing, and store.sqlite-wal, which belongs to it, is not: restore it, or move"),
         (newer, "the workspace is of version 99, this program's is 2: update offtraj, or use another --workspace"),
-        (foreign, "is another program's database: use another --workspace"),
+        (foreign, "is the database of another program: use another --workspace"),
     ],
 )
 def test_what_is_no_workspace_is_said_and_left_alone(

@@ -80,7 +80,7 @@ def test_what_all_options_choose_is_removed(mixed: Path, choice: Choice, removed
 def test_nothing_chosen_unknown_models_and_no_workspace_are_wrong_usage(mixed: Path, tmp_path: Path) -> None:
     for choice, message in [
         (Choice(), "nothing is chosen"),
-        (Choice(models=("c",)), "nothing of it is kept: there is a, b"),
+        (Choice(models=("c",)), "the workspace has no completions of it, only of a, b"),
     ]:
         with pytest.raises(UsageError, match=message):
             prune(mixed, choice, verifiers=["new"])
