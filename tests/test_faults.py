@@ -366,7 +366,7 @@ def test_a_full_disk_is_said_and_with_more_room_it_goes_on(
         assert built.returncode == 1, built.stderr
         assert len(lines_of(built.stderr)) == 1, built.stderr
         assert "full" in built.stderr
-        assert "make room and run the same command again" in built.stderr
+        assert "free disk space and run the same command again" in built.stderr
         subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
         kept = stored(folder)
         assert 0 < len(kept) < 120
