@@ -1,4 +1,4 @@
-"""A chat model in this process: every caller gets an answer, whatever the engine does."""
+"""A chat model in this process: whatever happens to it, nobody waits for a reply that never comes."""
 
 from __future__ import annotations
 
@@ -13,47 +13,70 @@ from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Message, Reply, Request
 from offtraj.spec import TransformersSpec
 
-HELLO = [Message("user", "Hello")]
+DONE = Completion("yes", "stop", 1, 1)
 
 
-def make_chat(path: Path) -> LocalChat:
-    return LocalChat(TransformersSpec(kind="transformers", batch=4), str(path))
+@pytest.fixture
+def chat(qwen3: Path) -> LocalChat:
+    return LocalChat(TransformersSpec(kind="transformers"), str(qwen3))
 
 
-async def ask(chat: LocalChat) -> object:
-    return await asyncio.wait_for(chat.ask(HELLO, max_tokens=4, seed=0), 30)
+async def ask(chat: LocalChat, question: str) -> object:
+    return await asyncio.wait_for(chat.ask([Message("user", question)], max_tokens=4, seed=0), 10)
 
 
-async def test_an_error_of_any_class_reaches_the_caller(qwen3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_: object, requests: Iterable[Request]) -> AsyncIterator[Reply]:
-        list(requests)
-        raise ZeroDivisionError("broken")
-        yield
+def replying(chat: LocalChat, monkeypatch: pytest.MonkeyPatch, *events: object) -> None:
+    """Have the engine reply so: a completion for a request, an error that it raises, or none for silence."""
 
-    chat = make_chat(qwen3)
-    monkeypatch.setattr("offtraj.engines.transformers.LocalEngine.replies", broken)
-    found = await asyncio.gather(ask(chat), ask(chat), return_exceptions=True)
-    assert [type(error) for error in found] == [ZeroDivisionError] * 2
+    async def replies(requests: Iterable[Request]) -> AsyncIterator[Reply]:
+        for request, event in zip(requests, events, strict=False):
+            if isinstance(event, Exception):
+                raise event
+            if isinstance(event, Completion):
+                yield Reply(request, 0, event)
+
+    monkeypatch.setattr(chat._engine, "replies", replies)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), EngineError("gone"), ValueError("no")])
+async def test_an_error_of_any_kind_reaches_everyone_who_waits(
+    chat: LocalChat, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    replying(chat, monkeypatch, DONE, error)
+    found = await asyncio.gather(*(ask(chat, f"{n}?") for n in range(4)), return_exceptions=True)
+    assert found == [DONE, error, error, error]
+    replying(chat, monkeypatch, DONE)
+    assert await ask(chat, "and now?") == DONE  # it can be asked again
     await chat.close()
 
 
-async def test_a_request_without_a_reply_is_an_error(qwen3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def silent(_: object, requests: Iterable[Request]) -> AsyncIterator[Reply]:
-        for request in list(requests)[:1]:
-            yield Reply(request, 0, Completion("yes", "stop", 1, 1))
-
-    chat = make_chat(qwen3)
-    monkeypatch.setattr("offtraj.engines.transformers.LocalEngine.replies", silent)
-    answered, missing = await asyncio.gather(ask(chat), ask(chat), return_exceptions=True)
-    assert isinstance(answered, Completion)
-    assert isinstance(missing, EngineError)
+async def test_a_request_without_a_reply_fails(chat: LocalChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    replying(chat, monkeypatch, DONE, None)
+    found = await asyncio.gather(*(ask(chat, f"{n}?") for n in range(2)), return_exceptions=True)
+    assert found[0] == DONE
+    assert isinstance(found[1], EngineError)
     await chat.close()
 
 
-async def test_a_caller_that_gives_up_takes_no_other_with_it(qwen3: Path) -> None:
-    chat = make_chat(qwen3)
-    impatient, patient = asyncio.create_task(ask(chat)), asyncio.create_task(ask(chat))
-    await asyncio.sleep(0.01)
-    impatient.cancel()
-    assert isinstance(await patient, Completion)
+async def test_a_caller_that_gives_up_costs_nobody_else_a_reply(
+    chat: LocalChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replying(chat, monkeypatch, DONE, DONE)
+    first, second = (asyncio.create_task(ask(chat, f"{n}?")) for n in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == DONE
     await chat.close()
+
+
+async def test_closing_ends_every_wait(chat: LocalChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def replies(requests: Iterable[Request]) -> AsyncIterator[Reply]:
+        await asyncio.sleep(60)
+        yield Reply(next(iter(requests)), 0, DONE)
+
+    monkeypatch.setattr(chat._engine, "replies", replies)
+    task = asyncio.create_task(ask(chat, "?"))
+    await asyncio.sleep(0.05)
+    await chat.close()
+    with pytest.raises(asyncio.CancelledError):
+        await task
