@@ -48,8 +48,8 @@ def build(
 ) -> None:
     """Make the steered sets of a spec, as a data set folder that `datasets.load_dataset` opens, and publish it."""
     from offtraj.cli.console import show
+    from offtraj.cli.tables import counts_table
     from offtraj.hub.push import Destination
-    from offtraj.report.tables import counts_table
     from offtraj.spec import load_spec
 
     file = load_spec(spec)

@@ -12,9 +12,9 @@ from offtraj.doctor.model_files import ModelFiles
 from offtraj.doctor.prefill import examine_prefill
 from offtraj.doctor.recording import examine_recording
 from offtraj.doctor.template import examine_template, found_delimiters
+from offtraj.engines.choice import choose_engine
 from offtraj.engines.engine import Opening
 from offtraj.errors import UsageError
-from offtraj.evaluate.evaluate import chosen_engine
 from offtraj.model.model import load_model, stated_delimiters
 from offtraj.model.trajectory import NONE
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile
@@ -42,7 +42,7 @@ async def examine(
         known = ", ".join(one.id for one in file.spec.participants)
         raise UsageError(f"--model {model!r}: {file.path} has no such model or guide, but {known}")
     name = engine or declared.engine
-    spec = chosen_engine(file.spec, name)
+    spec = choose_engine(file.spec, name)
     if isinstance(spec, RecordedSpec):
         if declared.recorded_as is None:
             raise UsageError(f"--engine {name!r}: is a recording, in which {model!r} has no name (`recorded_as`)")
