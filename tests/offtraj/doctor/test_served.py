@@ -48,7 +48,7 @@ async def test_a_server_that_changes_nothing_is_exact(diagnose: Any, template: T
     assert found(diagnosis, "white space").state == "exact"
     assert found(diagnosis, "stop").found.endswith("'<|end|>'" if template == "r1" else "'<|im_end|>'")
     if template != "qwen2.5":
-        assert found(diagnosis, "solo sample").found.endswith("that opens and closes its thinking as it should")
+        assert found(diagnosis, "solo sample").found.endswith("with its thinking opened and closed")
 
 
 async def test_what_chat_mode_does_differs_by_template(diagnose: Any) -> None:
@@ -172,7 +172,7 @@ async def test_n_seed_and_settings_are_tried(diagnose: Any) -> None:
     diagnosis = await diagnose("qwen3", heeds=without("n"))
     assert found(diagnosis, "n").found.startswith("2 choices were requested, 1 arrived")
     diagnosis = await diagnose("qwen3", heeds=without("seed"))
-    assert found(diagnosis, "seed").found.startswith("the same seed gives other texts")
+    assert found(diagnosis, "seed").found.startswith("the same seed gives different texts")
     assert found(diagnosis, "sampling settings").state == "unsupported"  # without seeds nothing is comparable
     diagnosis = await diagnose("qwen3", write=lambda prompt, draw: "Always the same.")
     assert found(diagnosis, "seed").state == "unsupported"
@@ -182,7 +182,7 @@ async def test_n_seed_and_settings_are_tried(diagnose: Any) -> None:
     assert found(diagnosis, "sampling settings").found.startswith("the server has defaults of its own")
     assert found(diagnosis, "sampling settings").state == "exact"
     diagnosis = await diagnose("qwen3", defaults={"top_k": 20}, heeds=without("top_k"))
-    assert found(diagnosis, "sampling settings").found.startswith("the server does not heed `top_k`")
+    assert found(diagnosis, "sampling settings").found.startswith("the server ignores `top_k`")
 
 
 async def test_special_tokens_that_are_taken_out_are_seen(diagnose: Any) -> None:
@@ -205,7 +205,7 @@ async def test_a_model_that_thinks_otherwise_is_seen(diagnose: Any) -> None:
     assert "it opens its thinking again, after the template has" in found(again, "solo sample").found
     endless = await diagnose("qwen3", write=lambda prompt, draw: "<think>\n" + "so " * 4000)
     assert "it does not close it within the limit" in found(endless, "solo sample").found
-    assert found(endless, "stop").found == "no completion ended so soon"
+    assert found(endless, "stop").found == "no completion ended within the limit"
 
 
 async def test_the_model_is_chosen_as_a_run_chooses_it(diagnose: Any, folders: Mapping[Template, Path]) -> None:
