@@ -98,9 +98,9 @@ def build_folder(
     from offtraj.cli.console import show_progress
     from offtraj.dataset.folder import check_target, open_folder
     from offtraj.dataset.published import published_models, published_solo
-    from offtraj.grading.grader import Grader
-    from offtraj.grading.judge.judge import declared_judge, open_judge
-    from offtraj.grading.math.rule import RuleVerifier
+    from offtraj.grading.domains import find_domain
+    from offtraj.grading.judge.judge import declared_judge
+    from offtraj.grading.opening import open_grader
     from offtraj.store import Store
     from offtraj_builders.scope import select
     from offtraj_builders.steered_sets import steered_sets
@@ -112,8 +112,6 @@ def build_folder(
 
     async def work() -> Manifest:
         with show_progress() as progress, Store(store_path(workspace)) as store:
-            verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-            grader = Grader(verifier, store, judge)
 
             def taken(model: Model, questions: Sequence[Question]) -> Solo | None:
                 if data is None or model.id not in published_models(data):
@@ -121,7 +119,7 @@ def build_folder(
                 samples = file.spec.sampling.samples
                 return published_solo(data, model, questions, samples=samples, store=store)
 
-            try:
+            async with open_grader(find_domain(file.spec.domain), store=store, judge=resolved_judge) as grader:
                 sampled_inputs = await sample_inputs(
                     file, scope, store=store, grader=grader, limit=limit, taken=taken, progress=progress
                 )
@@ -132,9 +130,5 @@ def build_folder(
                     )
                 sets = steered_sets(sampled_inputs.inputs, scope)
                 return await write_dataset(out, file, sampled_inputs, sets, limit=limit, progress=progress)
-            finally:
-                await verifier.close()
-                if judge is not None:
-                    await judge.close()
 
     return asyncio.run(work())

@@ -33,7 +33,8 @@ def check(target: Target, spec: Original = None) -> None:
     from offtraj.check.check import check as check_data
     from offtraj.cli.console import show_progress
     from offtraj.dataset.folder import open_folder
-    from offtraj.grading.math.rule import RuleVerifier
+    from offtraj.grading.domains import find_domain
+    from offtraj.grading.opening import open_grader
     from offtraj.spec import load_spec
     from offtraj.store import Store
 
@@ -41,13 +42,13 @@ def check(target: Target, spec: Original = None) -> None:
     file = data.spec if spec is None else load_spec(spec)
 
     async def work() -> Checked:
-        verifier = RuleVerifier()
-        with TemporaryDirectory(prefix="offtraj-check-") as folder, show_progress() as progress:
-            try:
-                with Store(Path(folder) / "texts.sqlite") as store:
-                    return await check_data(data, spec=file, store=store, verifier=verifier, progress=progress)
-            finally:
-                await verifier.close()
+        with (
+            TemporaryDirectory(prefix="offtraj-check-") as folder,
+            show_progress() as progress,
+            Store(Path(folder) / "texts.sqlite") as store,
+        ):
+            async with open_grader(find_domain(file.spec.domain), store=store) as grader:
+                return await check_data(data, spec=file, store=store, grader=grader, progress=progress)
 
     found = asyncio.run(work())
     for problem in found.problems[:SHOWN]:

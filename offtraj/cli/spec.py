@@ -14,6 +14,8 @@ def validate(spec: Spec) -> None:
     from offtraj.spec import load_spec
 
     file = load_spec(spec)
+    for note in file.notes:
+        typer.echo(f"offtraj: {note}", err=True)
     file.check_paths()
     tests = [name for name in ("recoverability", "guidability") if getattr(file.spec.tests, name) is not None]
     groups = ("benchmark", "model", "guide")

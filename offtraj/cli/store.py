@@ -78,15 +78,17 @@ def prune(
     workspace: Workspace = Path(".offtraj"),
 ) -> None:
     """Remove what all given options choose, and make the file smaller. Nobody else may be using the workspace."""
-    from offtraj.grading.math.rule import RuleVerifier
+    from offtraj.grading.domains import DOMAINS
     from offtraj.store import Choice
     from offtraj.store import prune as remove
 
     choice = Choice(tuple(model or ()), older_than, outdated, damaged)
-    done = remove(store_path(workspace), choice, verifier=RuleVerifier().version, dry_run=dry_run)
+    done = remove(
+        store_path(workspace), choice, verifiers=[domain.verifier_version() for domain in DOMAINS], dry_run=dry_run
+    )
     if done.salvaged is not None:
         typer.echo(
-            f"the file was broken, and was made anew of what could be read: {done.salvaged.completions:,} completions, "
+            f"the file was broken, and was rebuilt from what could be read: {done.salvaged.completions:,} completions, "
             f"{done.salvaged.verdicts:,} verdicts"
         )
     else:

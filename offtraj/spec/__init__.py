@@ -10,8 +10,9 @@ from offtraj.spec.engine import (
     TransformersSpec,
     VllmSpec,
 )
-from offtraj.spec.file import SpecFile, json_schema, load_spec
+from offtraj.spec.file import SpecFile, load_spec
 from offtraj.spec.model import DelimiterSpec, ModelSpec
+from offtraj.spec.schema import json_schema
 from offtraj.spec.spec import JudgeSpec, PublishSpec, SamplingSpec, Spec
 from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, Subset, TestName, TestsSpec
 

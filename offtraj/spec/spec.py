@@ -1,4 +1,4 @@
-"""A spec: one YAML file that says everything a benchmark is made of. It never opens a file or a socket."""
+"""A spec: the whole declaration of a benchmark. It never opens a file or a socket."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from pydantic import Field, StringConstraints, model_validator
 
 from offtraj.spec.base import Frozen, Name, Positive, Share
 from offtraj.spec.benchmark import BenchmarkSpec
+from offtraj.spec.document import Loc
 from offtraj.spec.engine import EngineSpec, RecordedSpec
 from offtraj.spec.model import ModelSpec
 from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, TestName, TestsSpec
 
-__all__ = ["JudgeSpec", "Loc", "Problem", "PublishSpec", "ReferenceProblems", "SamplingSpec", "Spec"]
-
-Loc = tuple[str | int, ...]
-"""Where a value stands in a spec: keys and indices from the top."""
+__all__ = ["JudgeSpec", "Problem", "PublishSpec", "ReferenceProblems", "SamplingSpec", "Spec"]
 
 
 class SamplingSpec(Frozen):
@@ -44,7 +42,7 @@ class JudgeSpec(Frozen):
     engine: str
     """One of the spec's `engines`."""
     audit: Share = 0.0
-    """Share of the rule's passes that a run has judged as well, each with an answer known to be wrong beside it."""
+    """Share of the rule's passes that the judge also decides, each together with a negative control (a wrong answer)."""
     max_calls: Positive | None = None
     """How often one command may ask it at most; what is left over stays unscored until the next."""
     max_tokens: Positive = 4096
@@ -87,7 +85,7 @@ class Spec(Frozen):
     """Name of the suite and of its data set."""
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
     """Version of the data set that this spec makes, such as 1.0.0; a tag `v1.0.0` on the Hub."""
-    domain: Literal["math", "code"] = "math"
+    domain: Literal["math"] = "math"
     """What is verified, and how."""
     description: str = ""
     """One line for the card."""
@@ -157,7 +155,7 @@ def _problems(spec: Spec) -> Iterator[Problem]:
         if guide.id in by_id and by_id[guide.id] != guide:
             yield Problem(
                 ("guides", index, "id"),
-                f"{guide.id!r} is a model, too, and the two entries differ: make them equal, or rename one",
+                f"{guide.id!r} is also a model, and the two entries differ: make them equal, or rename one",
             )
     for group, participants in (("models", spec.models), ("guides", spec.guides)):
         for index, participant in enumerate(participants):
@@ -181,7 +179,7 @@ def _repeated(group: str, ids: Sequence[str]) -> Iterator[Problem]:
     folded = [name.casefold() for name in ids]
     for index, name in enumerate(ids):
         if folded[index] in folded[:index]:
-            yield Problem((group, index, "id"), f"{name!r} is taken: ids are unique, whatever their case")
+            yield Problem((group, index, "id"), f"{name!r} is taken: ids must differ in more than case")
 
 
 def _engine_problems(spec: Spec, loc: Loc, model: ModelSpec) -> Iterator[Problem]:
