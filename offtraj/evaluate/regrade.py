@@ -28,6 +28,7 @@ from offtraj.run.outcome import Outcome
 from offtraj.run.record import RUN
 from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
 from offtraj.store import Store
+from offtraj_builders.definitions import closes_thinking
 
 __all__ = ["Change", "Regraded", "judge_of_run", "regrade"]
 
@@ -150,7 +151,7 @@ async def _graded(
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
-        text = continued_answer(old.completion, delimiters, closed=old.variant == "answer-forcing")
+        text = continued_answer(old.completion, delimiters, closed=closes_thinking(old.test, old.variant))
         item = GradingItem(old.question, domain.published_reference(old.reference_columns))
         verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)
