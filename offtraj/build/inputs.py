@@ -41,7 +41,7 @@ async def sample_inputs(
     store: Store,
     grader: Grader,
     limit: int | None = None,
-    taken: Callable[[Model, Sequence[Question]], Solo | None] = lambda _reasoner, _questions: None,
+    published: Callable[[Model, Sequence[Question]], Solo | None] = lambda _model, _questions: None,
     progress: Progress = no_progress,
 ) -> SampledInputs:
     """Read the questions, and sample and grade everyone whose trajectories are needed.
@@ -54,7 +54,7 @@ async def sample_inputs(
         store: Where completions and verdicts are kept.
         grader: Grades answers.
         limit: At most so many questions of each benchmark.
-        taken: Gives the samples of whoever need not be sampled; `None` for everyone else.
+        published: Returns the solo samples of a model that need not be sampled; `None` for other models.
         progress: Is told of progress.
 
     Raises:
@@ -71,8 +71,8 @@ async def sample_inputs(
 
     async def solo(declared: ModelSpec, asked: Sequence[Question]) -> Solo:
         model = load_model(file, declared)
-        if (there := taken(model, asked)) is not None:
-            return there
+        if (existing := published(model, asked)) is not None:
+            return existing
         engine = await open_engine(
             spec.engines[declared.engine], model, file=file, declared=declared, progress=progress
         )
