@@ -11,9 +11,12 @@ from offtraj.spec.engine import (
     VllmSpec,
 )
 from offtraj.spec.file import SpecFile, json_schema, load_spec
+from offtraj.spec.guidability import GuidabilitySpec
 from offtraj.spec.model import DelimiterSpec, ModelSpec
+from offtraj.spec.recoverability import RecoverabilitySpec
 from offtraj.spec.spec import JudgeSpec, PublishSpec, SamplingSpec, Spec
-from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, Subset, TestName, TestsSpec
+from offtraj.spec.test import Subset, TestName, TestSpec
+from offtraj.spec.tests import TestsSpec
 
 __all__ = [
     "BenchmarkSpec",
@@ -36,6 +39,7 @@ __all__ = [
     "SpecFile",
     "Subset",
     "TestName",
+    "TestSpec",
     "TestsSpec",
     "TransformersSpec",
     "VllmSpec",

@@ -18,7 +18,8 @@ from offtraj._util.digest import content_id
 from offtraj.errors import SpecError
 
 if TYPE_CHECKING:
-    from offtraj.spec.spec import Loc, Problem, Spec
+    from offtraj.spec.references import Loc, Problem
+    from offtraj.spec.spec import Spec
 
 __all__ = ["SpecFile", "json_schema", "load_spec"]
 

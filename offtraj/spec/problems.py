@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from offtraj.spec.spec import Loc, Problem, ReferenceProblems, Spec
+from offtraj.spec.references import Loc, Problem, ReferenceProblems
+from offtraj.spec.spec import Spec
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from offtraj.spec.base import Frozen, Name, Positive, Share
 from offtraj.spec.benchmark import BenchmarkSpec
 from offtraj.spec.engine import EngineSpec, RecordedSpec
+from offtraj.spec.guidability import GuidabilitySpec
 from offtraj.spec.model import ModelSpec
-from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, TestName, TestsSpec
+from offtraj.spec.references import Loc, Problem, ReferenceProblems, unknown_name
+from offtraj.spec.test import TestSpec
+from offtraj.spec.tests import TestsSpec
 
-__all__ = ["JudgeSpec", "Loc", "Problem", "PublishSpec", "ReferenceProblems", "SamplingSpec", "Spec"]
-
-Loc = tuple[str | int, ...]
-"""Where a value stands in a spec: keys and indices from the top."""
+__all__ = ["JudgeSpec", "PublishSpec", "SamplingSpec", "Spec"]
 
 
 class SamplingSpec(Frozen):
@@ -63,21 +62,6 @@ class PublishSpec(Frozen):
     eval: bool = False
     """Whether to register the data set as a benchmark (`eval.yaml`). The Hub takes that from frameworks
     on its allow-list only."""
-
-
-class Problem(NamedTuple):
-    """Something wrong, and where."""
-
-    loc: Loc
-    message: str
-
-
-class ReferenceProblems(ValueError):
-    """Names that point nowhere, and combinations that cannot work."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(f"{'.'.join(map(str, loc))}: {message}" for loc, message in problems))
-        self.problems = tuple(problems)
 
 
 class Spec(Frozen):
@@ -130,7 +114,7 @@ class Spec(Frozen):
         """The model or guide of that id."""
         return next((model for model in self.participants if model.id == model_id), None)
 
-    def models_of(self, test: RecoverabilitySpec | GuidabilitySpec) -> tuple[ModelSpec, ...]:
+    def models_of(self, test: TestSpec) -> tuple[ModelSpec, ...]:
         """The models that take a test."""
         return tuple(model for model in self.models if test.models is None or model.id in test.models)
 
@@ -138,14 +122,9 @@ class Spec(Frozen):
         """The guides that steer in a test."""
         return tuple(guide for guide in self.guides if test.guides is None or guide.id in test.guides)
 
-    def benchmarks_of(self, test: RecoverabilitySpec | GuidabilitySpec) -> frozenset[str]:
+    def benchmarks_of(self, test: TestSpec) -> frozenset[str]:
         """Ids of the benchmarks whose questions a test uses."""
         return frozenset(b.id for b in self.benchmarks if test.benchmarks is None or b.id in test.benchmarks)
-
-    def distractors_of(self, test: RecoverabilitySpec, model_id: str) -> tuple[ModelSpec, ...]:
-        """The models whose trajectories distract `model_id` in the variant `cross-model`."""
-        named = self.models_of(test) if test.cross_model is None else self.participants
-        return tuple(m for m in named if m.id != model_id and (test.cross_model is None or m.id in test.cross_model))
 
 
 def _problems(spec: Spec) -> Iterator[Problem]:
@@ -163,17 +142,10 @@ def _problems(spec: Spec) -> Iterator[Problem]:
         for index, participant in enumerate(participants):
             yield from _engine_problems(spec, (group, index), participant)
     if spec.judge is not None and spec.judge.engine not in spec.engines:
-        yield Problem(("judge", "engine"), _unknown("engine", spec.judge.engine, spec.engines))
+        yield Problem(("judge", "engine"), unknown_name("engine", spec.judge.engine, spec.engines))
     if spec.prompt is not None and spec.prompt.count("{question}") != 1:
         yield Problem(("prompt",), f"{spec.prompt!r} must contain {{question}} exactly once")
-    if spec.tests.recoverability is None and spec.tests.guidability is None:
-        yield Problem(("tests",), "asks for no test: expected recoverability, guidability, or both")
-    if spec.tests.recoverability is not None:
-        yield from _test_problems(spec, "recoverability", spec.tests.recoverability)
-        yield from _cross_model_problems(spec, spec.tests.recoverability)
-    if spec.tests.guidability is not None:
-        yield from _test_problems(spec, "guidability", spec.tests.guidability)
-        yield from _guide_problems(spec, spec.tests.guidability)
+    yield from spec.tests.problems(spec)
 
 
 def _repeated(group: str, ids: Sequence[str]) -> Iterator[Problem]:
@@ -186,7 +158,7 @@ def _repeated(group: str, ids: Sequence[str]) -> Iterator[Problem]:
 
 def _engine_problems(spec: Spec, loc: Loc, model: ModelSpec) -> Iterator[Problem]:
     if model.engine not in spec.engines:
-        yield Problem((*loc, "engine"), _unknown("engine", model.engine, spec.engines))
+        yield Problem((*loc, "engine"), unknown_name("engine", model.engine, spec.engines))
     elif isinstance(spec.engines[model.engine], RecordedSpec):
         if model.recorded_as is None:
             yield Problem(loc, f"{model.id!r} is recorded: `recorded_as` must give its name in the recording")
@@ -196,45 +168,3 @@ def _engine_problems(spec: Spec, loc: Loc, model: ModelSpec) -> Iterator[Problem
         yield Problem(
             (*loc, "tokenizer"), f"{model.id!r} is sampled, so its own tokenizer counts: `words` is for recordings"
         )
-
-
-def _test_problems(spec: Spec, name: TestName, test: RecoverabilitySpec | GuidabilitySpec) -> Iterator[Problem]:
-    yield from _unknown_names(("tests", name, "models"), "model", test.models, [m.id for m in spec.models])
-    yield from _unknown_names(
-        ("tests", name, "benchmarks"), "benchmark", test.benchmarks, [b.id for b in spec.benchmarks]
-    )
-
-
-def _cross_model_problems(spec: Spec, test: RecoverabilitySpec) -> Iterator[Problem]:
-    loc: Loc = ("tests", "recoverability", "cross_model")
-    yield from _unknown_names(loc, "model", test.cross_model, [m.id for m in spec.participants])
-    if "cross-model" in test.variants:
-        for model in spec.models_of(test):
-            if not spec.distractors_of(test, model.id):
-                yield Problem(
-                    ("tests", "recoverability", "variants"),
-                    f"cross-model: no other model can distract {model.id!r}: add one to the test or to `cross_model`",
-                )
-    elif test.cross_model is not None:
-        yield Problem(loc, "has no effect without the variant `cross-model`: add it to `variants`")
-
-
-def _guide_problems(spec: Spec, test: GuidabilitySpec) -> Iterator[Problem]:
-    loc: Loc = ("tests", "guidability", "guides")
-    yield from _unknown_names(loc, "guide", test.guides, [g.id for g in spec.guides])
-    if not spec.guides:
-        yield Problem(("tests", "guidability"), "needs a guide: add `guides` to the spec")
-    if "answer-forcing" in test.variants and "default" not in test.variants:
-        yield Problem(("tests", "guidability", "variants"), "answer-forcing derives from default: add `default`")
-
-
-def _unknown_names(loc: Loc, what: str, names: Sequence[str] | None, known: Sequence[str]) -> Iterator[Problem]:
-    for index, name in enumerate(names or ()):
-        if name not in known:
-            yield Problem((*loc, index), _unknown(what, name, known))
-
-
-def _unknown(what: str, name: str, known: Sequence[str] | dict[str, EngineSpec]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known) or '(none declared)'}"
-    return f"unknown {what} {name!r}: {hint}"
