@@ -5,6 +5,7 @@ from __future__ import annotations
 from offtraj.doctor.change import changes, told
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.template import CLOSING, QUESTION, probes
+from offtraj.errors import first_line
 from offtraj.model.prompt import ChatFormat
 
 __all__ = ["examine_prefill"]
@@ -39,5 +40,5 @@ def _changes(chat: ChatFormat, prefix: str) -> tuple[str, ...]:
     except Exception as error:  # templates are programs, and raise what they like
         if "does not appear in the chat" in str(error):
             return ("the thinking is dropped, and servers refuse the turn",)
-        return (f"refused: {(str(error).strip() or type(error).__name__).splitlines()[0]}",)
+        return (f"refused: {first_line(error)}",)
     return changes(prompt, text, chat.delimiters, chat.tokenizer.bos_token)

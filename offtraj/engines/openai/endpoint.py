@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from offtraj.engines.openai.limiter import Limiter
-from offtraj.errors import EngineError, UsageError
+from offtraj.errors import EngineError, UsageError, first_line
 from offtraj.spec import OpenAISpec
 
 if TYPE_CHECKING:
@@ -265,9 +265,9 @@ class Endpoint:
 
     def _said(self, error: BaseException) -> str:
         """The first line of an error and of what caused it: no headers, no key."""
-        parts = [f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0][:300]}"]
+        parts = [f"{type(error).__name__}: {first_line(error, empty='(no message)')[:300]}"]
         if error.__cause__ is not None and str(error.__cause__):
-            parts.append(str(error.__cause__).splitlines()[0][:300])
+            parts.append(first_line(error.__cause__)[:300])
         return self._without_key(": ".join(parts))
 
     def _without_key(self, text: str) -> str:
