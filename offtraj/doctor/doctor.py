@@ -20,6 +20,7 @@ from offtraj.evaluate.evaluate import chosen_engine
 from offtraj.model.model import Model, load_model, stated_delimiters
 from offtraj.model.trajectory import NONE
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
+from offtraj_builders.definitions import closes_thinking
 
 __all__ = ["examine"]
 
@@ -109,5 +110,5 @@ async def _engine_findings(
 
 def _forces(file: SpecFile) -> bool:
     """Whether some prefixes of a spec end the thinking."""
-    guidability = file.spec.tests.guidability
-    return guidability is not None and "answer-forcing" in guidability.variants
+    declared = file.spec.tests.declared()
+    return any(closes_thinking(name, variant) for name, test in declared.items() for variant in test.variants)

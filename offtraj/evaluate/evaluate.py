@@ -33,6 +33,7 @@ from offtraj.run.row import SteeredRow, read_rows
 from offtraj.run.runner import Runner
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
 from offtraj.store import Store
+from offtraj_builders.definitions import SetName, test_names
 
 __all__ = [
     "EvaluatedModel",
@@ -65,16 +66,21 @@ class Sets:
     """The rows that a model is scored on."""
 
     data: DataFolder
-    configs: tuple[str, ...]
+    names: tuple[SetName, ...]
     limit: int | None
-    """At most so many rows of each configuration: those whose ids, which are hashes, are least."""
+    """At most this many rows of each set: those with the smallest ids, which are hashes."""
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Names of the configurations."""
+        return tuple(map(str, self.names))
 
     def counts(self) -> dict[TestName, int]:
-        """Rows of each test."""
+        """The number of rows of each test."""
         counts: dict[TestName, int] = {}
-        for config in self.configs:
-            rows = sum(entry.rows for entry in self.data.manifest.files if entry.config == config)
-            test: TestName = "recoverability" if config.startswith("recoverability") else "guidability"
+        for name in self.names:
+            rows = sum(entry.rows for entry in self.data.manifest.files if entry.config == str(name))
+            test = name.test.name
             counts[test] = counts.get(test, 0) + (rows if self.limit is None else min(rows, self.limit))
         return counts
 
@@ -137,18 +143,24 @@ def choose_sets(
     Raises:
         UsageError: when there are none, or several models' and no choice.
     """
-    steered = [c for c in dict.fromkeys(e.config for e in data.manifest.files) if c.partition("--")[0] in _TESTS]
-    models = list(dict.fromkeys(config.partition("--")[2] for config in steered))
+    models = list(dict.fromkeys(one.model for one in data.sets))
     owner = built_for or (model if model in models else models[0] if len(models) == 1 else None)
     if owner is None:
-        raise UsageError(f"{data.path}: nothing was built for {model!r}: choose with --on one of {', '.join(models)}")
-    unknown = [test for test in tests if test not in _TESTS]
+        remedy = f"choose with --on one of {', '.join(models)}" if models else f"it has {_listed(data)}"
+        raise UsageError(f"{data.path}: nothing was built for {model!r}: {remedy}")
+    unknown = [test for test in tests if test not in test_names()]
     if unknown:
-        raise UsageError(f"--test {unknown[0]!r}: expected one of {', '.join(_TESTS)}")
-    configs = [c for c in steered if c.partition("--")[2] == owner and (not tests or c.partition("--")[0] in tests)]
-    if not configs:
-        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {', '.join(steered)}")
-    return Sets(data, tuple(configs), limit)
+        raise UsageError(f"--test {unknown[0]!r}: expected one of {', '.join(test_names())}")
+    names = [one for one in data.sets if one.model == owner and (not tests or one.test.name in tests)]
+    if not names:
+        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {_listed(data)}")
+    return Sets(data, tuple(names), limit)
+
+
+def _listed(data: DataFolder) -> str:
+    """The sets of a data set, and the configurations that this version does not know."""
+    known = ", ".join(map(str, data.sets)) or "none"
+    return f"{known}; unknown to this version: {', '.join(data.unknown)}" if data.unknown else known
 
 
 async def score(
@@ -234,9 +246,6 @@ def judged(grader: Grader) -> Judged:
     return Judged(audit, None if grader.judge is None else grader.judge.usage)
 
 
-_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
-
-
 def chosen_engine(spec: Spec, name: str) -> EngineSpec:
     """The engine of that name: one of the spec, `transformers`, or an endpoint's URL.
 
@@ -259,8 +268,8 @@ def _params(spec: Spec) -> SamplingParams:
 
 
 def _samples(spec: Spec) -> Mapping[TestName, int]:
-    declared = {test: getattr(spec.tests, test) for test in _TESTS}
-    return {test: 1 if one is None else one.samples for test, one in declared.items()}
+    declared = spec.tests.declared()
+    return {name: declared[name].samples if name in declared else 1 for name in test_names()}
 
 
 def _info(sets: Sets, evaluated: EvaluatedModel, engine: Engine) -> dict[str, Any]:

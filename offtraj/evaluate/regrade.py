@@ -14,12 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 from offtraj._util.progress import OnProgress, Progress, no_progress
 from offtraj.errors import DataError
 from offtraj.evaluate.evaluate import grading_info, judged, make_audit
-from offtraj.evaluate.run_folder import OUTCOMES, RunFolder, check_run_target, write_run
+from offtraj.evaluate.run_folder import RunFolder, check_run_target, write_run
 from offtraj.grading.grader import Grader, GradingItem
 from offtraj.grading.judge.judge import ResolvedJudge, open_judge
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.model.trajectory import Delimiters, continued_answer
-from offtraj.run.outcome import Outcome, read_outcomes
+from offtraj.run.outcome import Outcome
 from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
 from offtraj.store import Store
 
@@ -120,7 +120,7 @@ async def _again(
     run: RunFolder, grader: Grader, delimiters: Delimiters, changes: _VerdictChanges, on_progress: OnProgress
 ) -> AsyncIterator[Outcome]:
     waiting: list[Outcome] = []
-    for outcome in read_outcomes(run.path / OUTCOMES):
+    for outcome in run.outcomes(texts=True):
         waiting.append(outcome)
         if len(waiting) == _AT_ONCE:
             for graded in await _graded(waiting, grader, delimiters, changes):
@@ -138,7 +138,7 @@ async def _graded(
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
-        text = continued_answer(old.completion, delimiters, closed=old.variant == "answer-forcing")
+        text = continued_answer(old.completion, delimiters, closed=old.closes_thinking)
         item = GradingItem(old.answer, old.question, old.tolerance, old.unit)
         verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)

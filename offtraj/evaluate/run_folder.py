@@ -20,6 +20,7 @@ from offtraj.metrics.solo import SoloScore, score_solo
 from offtraj.metrics.summary import RunSummary, summarise_run
 from offtraj.run.outcome import Outcome, outcome_schema, outcomes_to_batch, read_outcomes
 from offtraj.run.solo import SolveRates
+from offtraj_builders.definitions import closes_thinking
 
 __all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
 
@@ -68,9 +69,9 @@ class RunFolder:
         """How its prompts were sent, what ran out of tokens, and what is unscored; computed from the outcomes."""
         return summarise_run(self.outcomes())
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """What every number is computed from; without completions and questions."""
-        return read_outcomes(self.path / OUTCOMES, texts=False)
+    def outcomes(self, *, texts: bool = False) -> Iterator[Outcome]:
+        """The outcomes, from which every number is computed; completions and questions are read with `texts` only."""
+        return read_outcomes(self.path / OUTCOMES, closes_thinking=closes_thinking, texts=texts)
 
     def solo(self) -> SoloScore | None:
         """How the model does alone, where its data set says so.

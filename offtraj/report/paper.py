@@ -18,9 +18,8 @@ from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from offtraj.errors import UsageError
-from offtraj.evaluate.run_folder import OUTCOMES, RunFolder
+from offtraj.evaluate.run_folder import RunFolder
 from offtraj.metrics.scores import Cell, Interval, percent
-from offtraj.run.outcome import read_outcomes
 from offtraj.spec import Subset, TestName
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ def compare_run_with_paper(run: RunFolder, cells: Sequence[Cell]) -> list[PaperC
     """
     _check_model(run.model, "math")
     distractors: set[float] = set()
-    for outcome in read_outcomes(run.path / OUTCOMES, texts=False):
+    for outcome in run.outcomes():
         if outcome.built_for != run.model:
             raise UsageError(
                 f"{run.path}: {run.model!r} went on from rows that were built for {outcome.built_for!r}, and the paper "

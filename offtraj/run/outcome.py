@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from offtraj.errors import DataError
+from offtraj._util.parquet import read_parquet
 from offtraj.grading.grader import GradingItem
 from offtraj.grading.verdict import DecidedBy, Verdict, VerdictName
 from offtraj.model.completion import Completion, FinishReason, PromptMode
@@ -26,6 +26,8 @@ _TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
 
 _LATER: dict[str, str | None] = {"answer": "", "unit": None, "tolerance": None, "max_tokens": None}
 """Columns that earlier versions did not write, and what is read in their place."""
+_CLOSES = "closes_thinking"
+"""A column that 0.1.0 did not write; its value follows from test and variant."""
 
 NOT_SAMPLED = "not_sampled"
 """What the reason of an outcome begins with that has no completion."""
@@ -62,6 +64,8 @@ class Outcome:
     solved: int
     sampled: int
     reveals_answer: bool
+    closes_thinking: bool
+    """Whether the prefix ends the thinking, so that the completion is an answer."""
     completion: str | None
     """What the model wrote after the prefix; none when it could not be had."""
     finish_reason: FinishReason | None
@@ -126,6 +130,7 @@ def outcome_of(
         solved=row.solved,
         sampled=row.sampled,
         reveals_answer=row.reveals_answer,
+        closes_thinking=row.closes_thinking,
         completion=None if completion is None else completion.text,
         finish_reason=None if completion is None else completion.finish_reason,
         prefix_tokens=prefix_tokens,
@@ -151,6 +156,7 @@ def outcome_schema() -> pa.Schema:
         "solved": pa.int32(),
         "sampled": pa.int32(),
         "reveals_answer": pa.bool_(),
+        "closes_thinking": pa.bool_(),
         "prefix_tokens": pa.int32(),
         "prompt_tokens": pa.int32(),
         "tokens": pa.int32(),
@@ -168,28 +174,26 @@ def outcomes_to_batch(outcomes: Sequence[Outcome], schema: pa.Schema) -> pa.Reco
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
+def read_outcomes(path: Path, *, closes_thinking: Callable[[str, str], bool], texts: bool = True) -> Iterator[Outcome]:
     """The outcomes of a run, in order, of this or an earlier version; few of them are in memory at once.
 
     Args:
         path: `outcomes.parquet`.
-        texts: Read completions and questions, too; without them these are none and empty.
+        closes_thinking: Whether the prefixes of a test and variant end the thinking, for files of 0.1.0, which do not
+            say it.
+        texts: Whether to read completions and questions; if not, these are `None` and empty.
 
     Raises:
-        DataError: for a file that is none of ours.
+        DataError: for a file that holds no outcomes.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     names = [field.name for field in fields(Outcome) if texts or field.name not in _TEXTS]
-    try:
-        # Buffering ahead would keep the whole file's pages until the last was read.
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=_BATCH if texts else 4096, columns=names):
-                for values in batch.to_pylist():
-                    yield _outcome(values)
-    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no outcomes that this version reads: {error}") from error
+    optional = [*_LATER, _CLOSES]
+    for batch in read_parquet(
+        path, "a table of outcomes", rows=_BATCH if texts else 4096, columns=names, optional=optional
+    ):
+        for values in batch:
+            values.setdefault(_CLOSES, closes_thinking(values["test"], values["variant"]))
+            yield _outcome(values)
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:

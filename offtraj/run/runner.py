@@ -153,7 +153,7 @@ class Runner:
     def _unfit(self, row: SteeredRow) -> str | None:
         """Why the row cannot be put to this model: its prefix would end the thinking."""
         close = self._delimiters.close
-        if row.variant == "answer-forcing":
+        if row.closes_thinking:
             if not row.prefix.endswith(close):
                 raise UsageError(
                     f"row {row.id} forces an answer with {row.segments[-1].text!r}, and {self.model.id!r} ends its "
@@ -183,8 +183,7 @@ class Runner:
         )
 
     async def _verdict(self, row: SteeredRow, completion: Completion) -> Verdict:
-        forced = row.variant == "answer-forcing"
-        text = continued_answer(completion.text, self._delimiters, closed=forced)
+        text = continued_answer(completion.text, self._delimiters, closed=row.closes_thinking)
         return await self.grader.grade(self._wanted(row), text, completion.finish_reason)
 
     def _wanted(self, row: SteeredRow) -> GradingItem:

@@ -28,7 +28,7 @@ from offtraj.report.html.drawing import SERIES
 from offtraj.report.html.figure import DASHES, MARKERS
 from offtraj.report.html.index import Index
 from offtraj.report.html.prefixes import Prefixes, find_data
-from offtraj.run.outcome import Outcome, read_outcomes
+from offtraj.run.outcome import Outcome
 from offtraj.run.row import Segment
 
 __all__ = ["PageFiles", "page_files", "write_page"]
@@ -85,7 +85,7 @@ def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = (
         chunks = ChunkWriter(folder, stamp)
         for one in shown:
             prefixes = Prefixes(one.data, (one.run.info.get("data") or {}).get("configs") or [])
-            for outcome in read_outcomes(one.run.path / OUTCOMES):
+            for outcome in one.run.outcomes(texts=True):
                 index.add(one.number, outcome, several=len(shown) > 1)
                 chunks.add(_texts(outcome, prefixes.of(outcome.row_id)))
             missing[one.number] = prefixes.missing
