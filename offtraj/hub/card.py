@@ -46,7 +46,12 @@ def render_card(file: SpecFile, manifest: Manifest, folder: Path) -> str:
     path = None if declared is None else file.file(declared, "publish", "card")
     text = (path or packaged("cards") / "dataset.md.j2").read_text(encoding="utf-8")
     # Markdown, not HTML: only the filters that a template names escape.
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment = jinja2.Environment(  # noqa: S701
+        loader=jinja2.FileSystemLoader(packaged("cards")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "cell": cell,
         "code": code,
