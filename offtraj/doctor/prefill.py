@@ -25,7 +25,9 @@ def examine_prefill(chat: ChatFormat, *, needed: bool, forces: bool) -> Finding:
         return Finding(name, "exact", f"the template keeps it, for each of {len(kinds)} texts", needed=needed)
     if not any(several for kind, several in found.items() if kind != CLOSING):
         what = f"the template keeps it, but where it ends the thinking: {found[CLOSING][0]}"
-        return Finding(name, "inexact", what, "leave out answer-forcing, or send ids", needed=needed and forces)
+        return Finding(
+            name, "inexact", what, "leave out variants that end the thinking, or send ids", needed=needed and forces
+        )
     return Finding(
         name, "inexact", f"the template changes it: {told(found)}", "send ids (`prompts: ids`)", needed=needed
     )

@@ -187,7 +187,7 @@ def read_outcomes(path: Path, *, closes_thinking: Callable[[str, str], bool], te
         DataError: for a file that holds no outcomes.
     """
     names = [field.name for field in fields(Outcome) if texts or field.name not in _TEXTS]
-    optional = [*_LATER, _CLOSES]
+    optional = [*_TEXTS, *_LATER, _CLOSES]
     for batch in read_parquet(
         path, "a table of outcomes", rows=_BATCH if texts else 4096, columns=names, optional=optional
     ):
