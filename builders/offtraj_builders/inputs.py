@@ -62,9 +62,9 @@ def qualifying(
     counts: SelectionCounts,
     reason: Callable[[SolveRate], str | None],
 ) -> tuple[str, ...]:
-    """Ids of the questions of a subset, in their order: those for whose solve rate there is no reason against.
+    """Ids of the questions of a subset, in their order: those whose solve rate `reason` does not reject.
 
-    In the shared subset every model of the test must qualify (paper, section 3.1).
+    In the shared subset a question must qualify for every model of the test (paper, section 3.1).
     """
     judges = [m.id for m in inputs.spec.models_of(test)] if counts.subset == "shared" else [model]
 
@@ -80,14 +80,14 @@ def qualifying(
 
 
 def unusable(sample: SoloSample) -> str | None:
-    """Why a trajectory can be no source of a segment; `None` when it can."""
+    """The reason why a trajectory cannot be the source of a segment; `None` when it can."""
     if not sample.closed:
         return "thinking_not_closed"
     return None if sample.thinks else "no_thinking"
 
 
 def unhelpful(sample: SoloSample) -> str | None:
-    """Why a trajectory is no correct one to cut; `None` when it is."""
+    """The reason why a trajectory cannot be used as a correct one; `None` when it can."""
     if sample.correct:
         return unusable(sample)
     reason = sample.verdict.reason
@@ -95,7 +95,7 @@ def unhelpful(sample: SoloSample) -> str | None:
 
 
 def delimiters_of(solo: Solo) -> Delimiters:
-    """The model's thinking delimiters; those of most models where a recording leaves them open."""
+    """The model's thinking delimiters; `<think>` and `</think>` where a recording does not state them."""
     return solo.model.delimiters or THINK
 
 

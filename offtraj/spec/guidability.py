@@ -27,7 +27,7 @@ class GuidabilitySpec(TestSpec):
     max_solve_rate: Annotated[float, Field(ge=0, lt=1)] = 0.125
     """Questions of which the model solves at most this share of its solo samples."""
     trajectories_per_question: Positive = 1
-    """At most so many correct trajectories of each guide for a question."""
+    """Maximum number of correct trajectories of each guide for a question."""
     variants: Annotated[tuple[GuidabilityVariant, ...], Field(min_length=1), Distinct] = ("default",)
     """Changes of the composition."""
     guides: Annotated[tuple[str, ...], Field(min_length=1), Distinct] | None = None

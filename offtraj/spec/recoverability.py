@@ -29,15 +29,15 @@ class RecoverabilitySpec(TestSpec):
     ratio: Ratio = 0.2
     """Length of the distractor, as a share of its own trajectory's tokens."""
     trajectories: Positive = 200
-    """At most so many trajectories, each cut at every position."""
+    """Maximum number of trajectories, each cut at every position."""
     distractors: Positive = 50
-    """At most so many trajectories from which distractors are taken, for each model."""
+    """Maximum number of trajectories from which distractors are taken, for each model."""
     transition: str = "Wait. Let me think"
     """The phrase between own segment and distractor; it starts on a new line."""
     variants: Annotated[tuple[RecoverabilityVariant, ...], Field(min_length=1), Distinct] = ("default",)
     """Changes of the composition."""
     cross_model: Annotated[tuple[str, ...], Field(min_length=1), Distinct] | None = None
-    """Whose trajectories distract in the variant `cross-model`; all other models by default."""
+    """Models whose trajectories distract in the variant `cross-model`; all other models by default."""
 
     @property
     def axis_values(self) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""A spec: one YAML file that says everything a benchmark is made of. It never opens a file or a socket."""
+"""A spec: everything that a benchmark is made of, as one frozen value. It never opens a file or a socket."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class SamplingSpec(Frozen):
 
 
 class JudgeSpec(Frozen):
-    """An LLM that decides where the rule says different or cannot tell (paper, appendix B).
+    """An LLM that decides where the rule finds no equality or cannot decide (paper, appendix B).
 
-    It is asked in chat messages, at temperature 0: its engine is one of kind openai or transformers.
+    It is prompted by chat messages at temperature 0, by an engine of kind openai or transformers.
     """
 
     model: str
-    """The judge's name at its server; a Hub id or folder for an engine of kind transformers."""
+    """Name of the judge at its server; a Hub id or folder for an engine of kind transformers."""
     engine: str
     """One of the spec's `engines`."""
     audit: Share = 0.0
-    """Share of the rule's passes that a run has judged as well, each with an answer known to be wrong beside it."""
+    """Share of the answers that pass the rule which a run has judged as well, each with a negative control."""
     max_calls: Positive | None = None
-    """How often one command may ask it at most; what is left over stays unscored until the next."""
+    """Maximum number of calls of one command; answers beyond it stay unscored until the next command."""
     max_tokens: Positive = 4096
     """Tokens of a reply, its thinking included."""
 
@@ -60,7 +60,7 @@ class PublishSpec(Frozen):
     license: str = "other"
     """Licence id of the Hub."""
     eval: bool = False
-    """Whether to register the data set as a benchmark (`eval.yaml`). The Hub takes that from frameworks
+    """Whether to register the data set as a benchmark (`eval.yaml`). The Hub accepts that from frameworks
     on its allow-list only."""
 
 
@@ -72,14 +72,14 @@ class Spec(Frozen):
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
     """Version of the data set that this spec makes, such as 1.0.0; a tag `v1.0.0` on the Hub."""
     domain: Literal["math", "code"] = "math"
-    """What is verified, and how."""
+    """Kind of answers, which determines how they are graded."""
     description: str = ""
     """One line for the card."""
     seed: int = 0
-    """Seed of every choice and every sample."""
+    """Seed of every selection and every sample."""
     prompt: str | None = None
-    """What a question is put into, with `{question}` once; by default the domain's own text, which asks
-    for step-by-step reasoning and a boxed answer."""
+    """Template of the prompt, with `{question}` once; the domain's own by default, which asks for
+    step-by-step reasoning and a boxed answer."""
     benchmarks: Annotated[tuple[BenchmarkSpec, ...], Field(min_length=1)]
     """Sources of questions."""
     engines: dict[str, EngineSpec]
@@ -87,15 +87,15 @@ class Spec(Frozen):
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     """Models under test."""
     guides: tuple[ModelSpec, ...] = ()
-    """Stronger models that steer. A guide may be a model under test, too, under the same id."""
+    """Stronger models that steer. A model under test may also be a guide, under the same id."""
     judge: JudgeSpec | None = None
-    """Decides where the rule cannot."""
+    """An LLM that decides where the rule cannot."""
     sampling: SamplingSpec = SamplingSpec()
     """How completions are sampled."""
     tests: TestsSpec
     """The tests."""
     tolerance: Share = 0.0
-    """Share of a run's outcomes that may stay unscored before the exit code says so (3)."""
+    """Share of a run's outcomes that may stay unscored; above it the exit code is 3."""
     publish: PublishSpec | None = None
     """Publication on the Hub."""
 
