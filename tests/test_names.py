@@ -193,7 +193,7 @@ async def test_a_set_of_an_unknown_test_is_named_as_unknown(foreign: DataFolder,
     with pytest.raises(UsageError, match=r"has no such set for 'm': it has .*; unknown to this version: relay--m$"):
         choose_sets(foreign, "weak", built_for="m", tests=(), limit=None)
     sets = choose_sets(foreign, "weak", built_for=None, tests=(), limit=None)
-    assert [name.test for name in sets.names] == [TESTS[1]]
+    assert [name.test for name in sets.sets] == [TESTS[1]]
     found = await check(foreign, spec=foreign.spec, store=store, verifier=FastVerifier())
     assert ("relay--m", "is unknown to this version") in [
         (one.where, one.what.partition(",")[0]) for one in found.problems

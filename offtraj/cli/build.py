@@ -45,9 +45,9 @@ def build(
 
     from offtraj.build.build import build_dataset, default_folder
     from offtraj.cli.console import show, show_progress
+    from offtraj.cli.tables import counts_table
     from offtraj.dataset.folder import open_folder
     from offtraj.hub.push import Destination
-    from offtraj.report.tables import counts_table
     from offtraj.spec import load_spec
     from offtraj.store import Store
 

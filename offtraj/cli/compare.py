@@ -27,7 +27,7 @@ def compare(runs: Runs, as_json: AsJSON = False, as_csv: AsCSV = False) -> None:
     from offtraj.cli.console import show
     from offtraj.report.comparison_tables import comparison_tables
     from offtraj.report.export import comparison_csv, comparison_json
-    from offtraj.report.scored_run import compare_runs
+    from offtraj.report.run_comparison import compare_runs
 
     compared = compare_runs(runs)
     if as_json:

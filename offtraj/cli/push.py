@@ -57,8 +57,8 @@ def check_push(file: SpecFile, to: Destination, *, push: bool, dry_run: bool, pa
 def publish(folder: Path, to: Destination, *, dry_run: bool) -> None:
     """Push a folder, or say what that would do."""
     from offtraj.cli.console import show
+    from offtraj.cli.tables import push_table
     from offtraj.hub.push import plan_push, push
-    from offtraj.report.tables import push_table
 
     if dry_run:
         plan = plan_push(folder, to)

@@ -25,11 +25,12 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     from offtraj.build.build import built_dataset
     from offtraj.cli.console import show, show_progress
     from offtraj.dataset.folder import DataFolder
-    from offtraj.evaluate.evaluate import choose_sets, find_evaluated_model, score
+    from offtraj.evaluate.evaluate import choose_sets, evaluate, find_evaluated_model
     from offtraj.evaluate.run_folder import RunFolder
+    from offtraj.evaluate.scored_run import score_runs
     from offtraj.report.html.page import page_files, write_page
-    from offtraj.report.scored_run import scored_runs
-    from offtraj.report.tables import overview, score_tables, solo_table
+    from offtraj.report.score_tables import overview, score_tables
+    from offtraj.report.solo_table import solo_table
     from offtraj.spec import load_spec
     from offtraj.store import Store
 
@@ -43,16 +44,16 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
                 evaluated = find_evaluated_model(file, model.id, None)
                 sets = choose_sets(data, model.id, built_for=None, tests=(), limit=None)
                 folder = Path("runs") / f"{data.path.name}--{model.id}"
-                runs.append(await score(sets, evaluated, out=folder, store=store, progress=progress))
+                runs.append(await evaluate(sets, evaluated, out=folder, store=store, progress=progress))
         return data, runs
 
     page = Path("report.html")
     page_files(page)
     data, runs = asyncio.run(work())
-    scored = scored_runs([run.path for run in runs])
+    scored = score_runs(runs)
     for one in scored:
-        show(*score_tables(one.name, one.cells))
-    show(solo_table(data.manifest), overview([(one.marked, one.cells) for one in scored], [one.solo for one in scored]))
-    write_page(runs, page)
+        show(*score_tables(one))
+    show(solo_table(data), overview(scored))
+    write_page(scored, page)
     typer.echo(f"Kept in {data.path} and runs/{data.path.name}--*; models and spec: {file.path.parent}")
     typer.echo(f"Every score with its interval, and every trajectory: {page}")

@@ -39,7 +39,8 @@ def regrade(
     from offtraj.evaluate.regrade import judge_of_run
     from offtraj.evaluate.regrade import regrade as grade_again
     from offtraj.evaluate.run_folder import read_run
-    from offtraj.report.tables import change_table, verdict_table
+    from offtraj.evaluate.scored_run import score_run
+    from offtraj.report.verdict_tables import change_table, verdict_table
     from offtraj.store import Store
 
     there = read_run(run)
@@ -51,7 +52,7 @@ def regrade(
             return await grade_again(there, out=folder, store=store, resolved_judge=resolved_judge, progress=progress)
 
     done = asyncio.run(work())
-    show(verdict_table(done.run))
+    show(verdict_table(score_run(done.run)))
     if done.changes:
         show(change_table(done))
     changed = sum(done.changes.values())

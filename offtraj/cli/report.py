@@ -52,36 +52,37 @@ def report(
     """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata; and write their page."""
     one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex), ("--paper", paper))
     from offtraj.cli.console import say, show
+    from offtraj.evaluate.run_folder import read_run
+    from offtraj.evaluate.scored_run import score_runs
     from offtraj.hub.eval_results import write_eval_results
-    from offtraj.report.comparison_tables import guidability_table, strata_tables
-    from offtraj.report.export import scores_csv, scores_json, scores_latex
+    from offtraj.report.export import scores_csv, scores_json
     from offtraj.report.html.page import page_files, write_page
-    from offtraj.report.paper import compare_run_with_paper, paper_table
-    from offtraj.report.scored_run import scored_runs
-    from offtraj.report.tables import overview, score_tables, verdict_table
+    from offtraj.report.latex import scores_latex
+    from offtraj.report.paper import compare_run_with_paper
+    from offtraj.report.paper_table import paper_table
+    from offtraj.report.score_tables import net_tables, overview, score_tables, strata_tables
     from offtraj.report.usage_tables import usage_tables
+    from offtraj.report.verdict_tables import verdict_table
 
-    scored = scored_runs(runs)
+    scored = score_runs([read_run(path) for path in runs])
     target = html or (runs[0] / "report.html" if len(runs) == 1 else None)
     if target is not None:
         page_files(target)
-    compare_with_paper = (
-        [paper_table(one.name, compare_run_with_paper(one.run, one.cells)) for one in scored] if paper else []
-    )
-    results = [] if eval_results is None else write_eval_results(eval_results, [one.run for one in scored])
+    with_paper = [paper_table(one.name, compare_run_with_paper(one)) for one in scored] if paper else []
+    results = [] if eval_results is None else write_eval_results(eval_results, scored)
     for asked, write in ((as_json, scores_json), (as_csv, scores_csv), (as_latex, scores_latex)):
         if asked:
             typer.echo(write(scored), nl=False)
             return
-    show(overview([(one.marked, one.cells) for one in scored], [one.solo for one in scored]))
+    show(overview(scored))
     for one in scored:
-        show(*score_tables(one.name, one.cells))
-    show(guidability_table(scored), *strata_tables(scored))
+        show(*score_tables(one))
+    show(*net_tables(scored), *strata_tables(scored))
     for one in scored:
-        show(verdict_table(one.run), *usage_tables(one))
+        show(verdict_table(one), *usage_tables(one))
         say(*(f"{one.name}: {note}" for note in one.summary.notes))
-    show(*compare_with_paper)
+    show(*with_paper)
     for path in results:
         typer.echo(str(path))
     if target is not None:
-        typer.echo(str(write_page([one.run for one in scored], target, data=data or ()).html))
+        typer.echo(str(write_page(scored, target, data=data or ()).html))

@@ -56,9 +56,11 @@ def run(
     import asyncio
 
     from offtraj.cli.console import say, show, show_progress
-    from offtraj.evaluate.evaluate import choose_sets, find_evaluated_model, score
+    from offtraj.evaluate.evaluate import choose_sets, evaluate, find_evaluated_model
+    from offtraj.evaluate.scored_run import score_run
     from offtraj.grading.judge.judge import declared_judge
-    from offtraj.report.tables import overview, score_tables, verdict_table
+    from offtraj.report.score_tables import overview, score_tables
+    from offtraj.report.verdict_tables import verdict_table
     from offtraj.store import Store
 
     data = _data(target, model, workspace)
@@ -71,26 +73,27 @@ def run(
 
     async def work() -> RunFolder:
         with show_progress() as progress, Store(store_path(workspace)) as store:
-            return await score(
+            return await evaluate(
                 sets, evaluated, out=folder, store=store, resolved_judge=resolved_judge, progress=progress
             )
 
     typer.echo(f"{name} on {', '.join(sets.configs)} of {data.path}", err=True)
     done = asyncio.run(work())
-    cells, summary = done.cells(), done.summary()
-    show(*score_tables(name, cells), verdict_table(done), overview([(summary.marked(name), cells)], [done.solo()]))
-    say(*summary.notes)
+    one = score_run(done)
+    show(*score_tables(one), verdict_table(one), overview([one]))
+    say(*one.summary.notes)
     typer.echo(str(done.path))
     exit_over_tolerance(done, spec.tolerance)
 
 
 def exit_over_tolerance(run: RunFolder, tolerance: float) -> None:
     """End with 3 when more of a run is unscored than may be."""
-    counts = run.info["outcomes"]
-    total, unscored = sum(counts.values()), counts["unscored"]
-    if total and unscored / total > tolerance:
+    from offtraj.evaluate.evaluate import over_tolerance
+
+    counts = run.record.outcomes
+    if counts is not None and over_tolerance(run.record, tolerance):
         typer.echo(
-            f"offtraj: {unscored} of {total} outcomes are unscored, over the spec's tolerance of {tolerance:.1%}: run "
+            f"offtraj: {counts.unscored} of {counts.total} outcomes are unscored, over the spec's tolerance of {tolerance:.1%}: run "
             "the same command again to try again what failed; what the rule cannot decide needs a judge",
             err=True,
         )

@@ -27,7 +27,7 @@ def plan(spec: Spec) -> None:
     """Count the cells, rows, requests, tokens and judge calls that a spec asks for, at most."""
     from offtraj.build.plan import make_plan
     from offtraj.cli.console import show
-    from offtraj.report.tables import plan_table
+    from offtraj.cli.tables import plan_table
     from offtraj.spec import load_spec
 
     show(plan_table(make_plan(load_spec(spec))))

@@ -1,4 +1,7 @@
-"""Grading a run's completions again, with today's rule or another judge, and what that changes."""
+"""Grading a run's completions again, with the current rule or another judge, and the verdicts that change.
+
+Nothing is generated; that is left to `offtraj.evaluate.evaluate`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,20 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from offtraj._util.progress import OnProgress, Progress, no_progress
 from offtraj.errors import DataError
-from offtraj.evaluate.evaluate import grading_info, judged, make_audit
+from offtraj.evaluate.evaluate import judge_record, judge_results, make_audit
 from offtraj.evaluate.run_folder import RunFolder, check_run_target, write_run
 from offtraj.grading.grader import Grader, GradingItem
 from offtraj.grading.judge.judge import ResolvedJudge, open_judge
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.model.trajectory import Delimiters, continued_answer
 from offtraj.run.outcome import Outcome
+from offtraj.run.record import RUN
 from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
 from offtraj.store import Store
 
@@ -30,24 +34,26 @@ _EXAMPLES = 3
 
 
 class Change(NamedTuple):
-    """A verdict before and after."""
+    """A verdict before and after grading again."""
 
     old: str
-    """Such as `unscored: units`; with who decided where that was not the rule."""
+    """Verdict and reason, such as `unscored: units`, with the decider where that was not the rule."""
     new: str
+    """In the same form."""
 
 
 @dataclass(frozen=True)
 class Regraded:
-    """The run as it is now, and what is different from before."""
+    """The run with its new verdicts, and how they differ from the old ones."""
 
     run: RunFolder
+    """The folder that was written."""
     total: int
-    """Outcomes."""
+    """Number of outcomes."""
     changes: Mapping[Change, int]
-    """The most frequent first."""
+    """Number of outcomes by change, the most frequent first."""
     examples: Mapping[Change, tuple[str, ...]]
-    """Ids of some rows."""
+    """Ids of at most three rows of each change."""
 
 
 @dataclass
@@ -59,32 +65,32 @@ class _VerdictChanges:
 async def regrade(
     run: RunFolder, *, out: Path, store: Store, resolved_judge: ResolvedJudge | None, progress: Progress = no_progress
 ) -> Regraded:
-    """Grade the stored completions of a run, and write the run's folder with the new verdicts.
+    """Grade the completions of a run again and write a run folder with the new verdicts.
 
-    What was never sampled stays unscored. The folder appears, or is replaced, when it is complete.
+    Outcomes without a completion stay unscored. The folder is written whole or not at all.
 
     Args:
         run: The run.
         out: The folder to write; may be the run's own.
-        store: Where verdicts and the judge's replies are kept.
-        resolved_judge: Rules where the rule cannot; the rule decides alone without one.
+        store: Keeps verdicts and the judge's replies.
+        resolved_judge: Decides where the rule cannot; without one the rule decides alone.
         progress: Is told of progress.
 
     Raises:
-        DataError: for a run of a version that did not keep what grading needs.
+        DataError: for a run that does not record the delimiters of the model's thinking.
         OfftrajError: as the judge, the store and `write_run` do.
     """
-    close = _delimiters(run)
+    delimiters = _delimiters(run)
     verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-    grader = Grader(verifier, store, judge, make_audit(resolved_judge, int(run.info.get("seed", 0))))
-    info = {name: value for name, value in run.info.items() if name not in ("exactness", "outcomes", "judge_cost")}
-    info |= grading_info(grader, resolved_judge)
-    check_run_target(out, info)
+    grader = Grader(verifier, store, judge, make_audit(resolved_judge, run.record.seed or 0))
+    graded_by = {"verifier": grader.verifier.version, "judge": judge_record(grader, resolved_judge)}
+    record = run.record.ungraded.model_copy(update=graded_by)
+    check_run_target(out, record)
     changes = _VerdictChanges()
-    on_progress = progress(f"grade {run.model}", sum(run.info["outcomes"].values()))
+    on_progress = progress(f"grade {run.model}", 0 if run.record.outcomes is None else run.record.outcomes.total)
     try:
-        again = _again(run, grader, close, changes, on_progress)
-        written = await write_run(out, info, again, judged=lambda: judged(grader))
+        again = _again(run, grader, delimiters, changes, on_progress)
+        written = await write_run(out, record, again, judged=lambda: judge_results(grader))
     finally:
         await verifier.close()
         if judge is not None:
@@ -99,20 +105,19 @@ async def regrade(
 
 
 def judge_of_run(run: RunFolder) -> ResolvedJudge | None:
-    """The judge by which a run was graded; `None` for the rule alone.
+    """The judge that a run was graded with; `None` for the rule alone.
 
     Raises:
-        DataError: when `run.json` says it in a way that this version does not read.
+        DataError: when its declaration is not one that this version reads.
     """
-    said = run.info.get("judge")
+    said = run.record.judge
     if said is None:
         return None
     try:
-        # JSON has no tuples and strict models want them: what is read here was written by us.
-        engine = TypeAdapter[EngineSpec](EngineSpec).validate_python(said["engine"], strict=False)
+        engine = TypeAdapter[EngineSpec](EngineSpec).validate_json(said.engine.model_dump_json())
         assert isinstance(engine, OpenAISpec | TransformersSpec)
-        return ResolvedJudge(JudgeSpec.model_validate(said["judge"], strict=False), engine)
-    except (ValidationError, KeyError, TypeError, AssertionError) as error:
+        return ResolvedJudge(JudgeSpec.model_validate_json(said.judge.model_dump_json()), engine)
+    except (ValidationError, AssertionError) as error:
         raise DataError(f"{run.path}: its `judge` cannot be read: {error}: give one with --judge") from error
 
 
@@ -157,10 +162,10 @@ def _said(outcome: Outcome) -> str:
 
 
 def _delimiters(run: RunFolder) -> Delimiters:
-    think: Any = run.info.get("think")
-    if not isinstance(think, dict) or not all(isinstance(think.get(key), str) for key in ("open", "close")):
+    think = run.record.think
+    if think is None:
         raise DataError(
-            f"{run.path}: was made by an offtraj that kept too little to grade again: do the run again, "
-            "which samples nothing that the workspace holds"
+            f"{run.path / RUN}: has no `think` (delimiters of the thinking), which grading again needs: run the model "
+            "again with the same workspace, which generates nothing that it holds"
         )
-    return Delimiters(think["open"], think["close"])
+    return Delimiters(think.open, think.close)

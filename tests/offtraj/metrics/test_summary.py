@@ -1,4 +1,4 @@
-"""What a run's outcomes are beside their scores: how they were sent, what ran out of tokens, what is missing."""
+"""Summaries of runs: how prompts were sent, token usage, and what is unscored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_outcome(
 
 
 def make_missing(reason: str, row: str = "a" * 64, **fields: Any) -> Outcome:
-    """An outcome that could not be had."""
+    """An outcome whose completion failed to generate."""
     verdict = Verdict("unscored", None, reason)
     made = outcome_of(make_row(), 0, None, verdict, exactness="ids", prefix_tokens=20, max_tokens=100)
     return replace(made, row_id=row, **fields)
@@ -117,7 +117,7 @@ def test_modes_are_counted_and_all_but_ids_marked() -> None:
     assert mixed.exactness == {"chat": 2, "ids": 1}
     assert mixed.marked("tiny") == "tiny (chat, ids)"
     assert mixed.sent.startswith("prompts: as a prefilled chat turn (2 of 3), as token ids (1 of 3), so not known")
-    assert "chat: the server's chat template put it together" in mixed.sent
+    assert "chat: the server's chat template rendered it" in mixed.sent
 
 
 def test_outcomes_of_earlier_versions_are_read(tmp_path: Path) -> None:
