@@ -22,8 +22,9 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     import asyncio
 
     from offtraj._util.packaged import packaged
+    from offtraj.build.build import built_dataset
     from offtraj.cli.console import show, show_progress
-    from offtraj.cli.run import built
+    from offtraj.dataset.folder import DataFolder
     from offtraj.evaluate.evaluate import choose_sets, evaluate, find_evaluated_model
     from offtraj.evaluate.run_folder import RunFolder
     from offtraj.evaluate.scored_run import score_runs
@@ -34,21 +35,21 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     from offtraj.store import Store
 
     file = load_spec(packaged("quickstart") / ("family.yaml" if everyone else "quickstart.yaml"))
-    data = built(file, workspace=workspace, limit=limit)
 
-    async def work() -> list[RunFolder]:
+    async def work() -> tuple[DataFolder, list[RunFolder]]:
         runs = []
         with show_progress() as progress, Store(store_path(workspace)) as store:
+            data = await built_dataset(file, store=store, limit=limit, progress=progress)
             for model in file.spec.models:
                 evaluated = find_evaluated_model(file, model.id, None)
                 sets = choose_sets(data, model.id, built_for=None, tests=(), limit=None)
                 folder = Path("runs") / f"{data.path.name}--{model.id}"
                 runs.append(await evaluate(sets, evaluated, out=folder, store=store, progress=progress))
-        return runs
+        return data, runs
 
     page = Path("report.html")
     page_files(page)
-    runs = asyncio.run(work())
+    data, runs = asyncio.run(work())
     scored = score_runs(runs)
     for one in scored:
         show(*score_tables(one))

@@ -11,11 +11,9 @@ from offtraj.cli.options import Judge, Tests, Workspace, judge_of, store_path
 
 if TYPE_CHECKING:
     from offtraj.dataset.folder import DataFolder
-    from offtraj.dataset.manifest import Manifest
     from offtraj.evaluate.run_folder import RunFolder
-    from offtraj.spec import SpecFile
 
-__all__ = ["built", "exit_over_tolerance", "run"]
+__all__ = ["exit_over_tolerance", "run"]
 
 OVER_TOLERANCE = 3
 
@@ -104,9 +102,14 @@ def exit_over_tolerance(run: RunFolder, tolerance: float) -> None:
 
 def _data(target: str, model: str, workspace: Path) -> DataFolder:
     """The data set to run on; a spec's is built first."""
+    import asyncio
+
+    from offtraj.build.build import built_dataset
+    from offtraj.cli.console import show_progress
     from offtraj.dataset.folder import open_folder
     from offtraj.errors import UsageError
     from offtraj.spec import load_spec
+    from offtraj.store import Store
 
     if not target.endswith((".yaml", ".yml")):
         return open_folder(target)
@@ -117,44 +120,9 @@ def _data(target: str, model: str, workspace: Path) -> DataFolder:
             f"--model {model!r}: {target} has no such model, but {known}: to score another one, `offtraj build {target}` "
             "and run on the folder"
         )
-    return built(file, workspace=workspace, model=model)
 
+    async def work() -> DataFolder:
+        with show_progress() as progress, Store(store_path(workspace)) as store:
+            return await built_dataset(file, store=store, model=model, progress=progress)
 
-def built(file: SpecFile, *, workspace: Path, model: str | None = None, limit: int | None = None) -> DataFolder:
-    """The data set of a spec, where builds go by default; made anew unless it is there already.
-
-    Args:
-        file: The spec. Paths in it start where it lies, not where its copy in the data set does.
-        workspace: Where what was sampled before is taken from.
-        model: Whose sets must be among it; all models' by default.
-        limit: At most so many questions of each benchmark.
-    """
-    from dataclasses import replace
-
-    from offtraj.cli.build import build_folder, default_folder
-    from offtraj.dataset.folder import open_folder
-    from offtraj.dataset.manifest import MANIFEST
-
-    out = default_folder(file)
-    models = [declared.id for declared in file.spec.models] if model is None else [model]
-    if (out / MANIFEST).is_file():
-        there = open_folder(str(out))
-        if _is_current(there.manifest, file, limit) and all(map(there.has, models)):
-            return replace(there, spec=file)
-    build_folder(file, out, models=(), tests=(), limit=limit, workspace=workspace)
-    return replace(open_folder(str(out)), spec=file)
-
-
-def _is_current(manifest: Manifest, file: SpecFile, limit: int | None) -> bool:
-    """Whether a data set is what the spec makes today: also of models in folders that may have been trained on."""
-    from offtraj.model.model import folder_revision
-
-    return (
-        manifest.spec_sha256 == file.digest
-        and manifest.limit == limit
-        and all(
-            folder_revision(file, model) in (None, manifest.models[model.id].revision)
-            for model in file.spec.participants
-            if model.id in manifest.models
-        )
-    )
+    return asyncio.run(work())

@@ -17,11 +17,12 @@ def validate(spec: Spec) -> None:
     for note in file.notes:
         typer.echo(f"offtraj: {note}", err=True)
     file.check_paths()
-    tests = [name for name in ("recoverability", "guidability") if getattr(file.spec.tests, name) is not None]
     groups = ("benchmark", "model", "guide")
     counts = [(len(getattr(file.spec, f"{group}s")), group) for group in groups]
     declared = ", ".join(f"{count} {group}{'' if count == 1 else 's'}" for count, group in counts)
-    typer.echo(f"{spec}: fine: {file.spec.name} {file.spec.version}, {declared}, {' and '.join(tests)}")
+    typer.echo(
+        f"{spec}: fine: {file.spec.name} {file.spec.version}, {declared}, {' and '.join(file.spec.tests.declared())}"
+    )
 
 
 def plan(spec: Spec) -> None:
