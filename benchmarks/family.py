@@ -29,7 +29,7 @@ def measured(models: Path, out: Path) -> dict[str, Measured]:
     manifest, sampling = read_manifest(data), load_spec(packaged("quickstart") / "family.yaml").spec.sampling
     return {
         name: measure(
-            sampling, manifest.models[name].solve_rates, read_run(out / "runs" / f"{data.name}--{name}").cells()
+            sampling, manifest.models[name].solve_rates, read_run(out / "runs" / f"{data.name}--{name}").scores.cells
         )
         for name in manifest.models
     }

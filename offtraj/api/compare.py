@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from offtraj.api.frame import Tabular, arrow_of_csv, html_of
-from offtraj.api.report import RunLike, run_paths
+from offtraj.api.report import RunLike, run_folders
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from offtraj.report.scored_run import Compared
+    from offtraj.report.run_comparison import RunComparison
 
 __all__ = ["Comparison", "compare"]
 
@@ -21,7 +21,7 @@ __all__ = ["Comparison", "compare"]
 class Comparison(Tabular):
     """Paired differences of runs from a baseline."""
 
-    runs: tuple[Compared, ...]
+    runs: tuple[RunComparison, ...]
     """Each run but the baseline, with its differences and what was left out."""
 
     def to_arrow(self) -> pa.Table:
@@ -67,9 +67,9 @@ def compare(runs: Sequence[RunLike]) -> Comparison:
         DataError: for a folder that is no run, or runs that have nothing in common.
     """
     from offtraj.errors import UsageError
-    from offtraj.report.scored_run import compare_runs
+    from offtraj.report.run_comparison import compare_runs
 
-    paths = run_paths(runs)
+    paths = [run.path for run in run_folders(runs)]
     if not paths:
         raise UsageError("runs: expected two runs or more, got none")
     return Comparison(tuple(compare_runs(paths)))

@@ -16,7 +16,7 @@ from offtraj.api.spec import SpecLike, as_spec, chosen_judge, store_path
 if TYPE_CHECKING:
     from offtraj.api.data_folder import DataFolder, DataLike
     from offtraj.api.run import Run
-    from offtraj.evaluate.evaluate import EvaluatedModel, Sets
+    from offtraj.evaluate.evaluate import EvaluatedModel, EvaluationSets
     from offtraj.grading.judge.judge import ResolvedJudge
 
 __all__ = ["Evaluation", "evaluate", "evaluate_async", "prepare", "prepare_async"]
@@ -28,7 +28,7 @@ _YAML = (".yaml", ".yml")
 class Evaluation:
     """What will be run: rows, model, engine, judge and folder; nothing has been sampled."""
 
-    sets: Sets
+    sets: EvaluationSets
     evaluated: EvaluatedModel
     judge: ResolvedJudge | None
     out: Path
@@ -55,11 +55,11 @@ class Evaluation:
             OfftrajError: as `evaluate` does.
         """
         from offtraj.api.run import as_run
-        from offtraj.evaluate.evaluate import score
+        from offtraj.evaluate.evaluate import evaluate as run_model
         from offtraj.store import Store
 
         with displayed(progress) as shown, Store(self.store) as store:
-            done = await score(
+            done = await run_model(
                 self.sets, self.evaluated, out=self.out, store=store, resolved_judge=self.judge, progress=shown
             )
         return as_run(done)

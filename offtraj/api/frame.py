@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from rich.table import Table
 
-__all__ = ["Tabular", "arrow_of_csv", "html_of", "pandas_of"]
+__all__ = ["Tabular", "arrow_of_csv", "html_of", "pandas_of", "rich_of"]
 
 _SHOWN = 200  # rows of an HTML table
 _WHOLE = ("outcomes", "questions", "completions", "units")
@@ -71,6 +71,21 @@ def _type(column: str) -> pa.DataType:
 
     unit = column.rpartition("_")[2]
     return pa.int64() if unit in _WHOLE else pa.float64() if unit in _REAL else pa.string()
+
+
+def rich_of(arrow: pa.Table) -> Table:
+    """An Arrow table as a table of the terminal, with the numbers aligned to the right."""
+    import pyarrow as pa
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for field in arrow.schema:
+        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        table.add_column(Text(field.name), justify="right" if number else "left")
+    for row in arrow.to_pylist():
+        table.add_row(*(Text(f"{value:,}" if isinstance(value, int) else str(value)) for value in row.values()))
+    return table
 
 
 def html_of(title: str, tables: Iterable[Table | None], facts: Mapping[str, object] | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from offtraj.api.frame import Tabular, html_of
+from offtraj.api.frame import Tabular, html_of, rich_of
 from offtraj.api.spec import SpecLike, as_spec
 from offtraj.build.plan import Plan as Lines
 from offtraj.build.plan import make_plan
@@ -32,10 +32,8 @@ class Plan(Lines, Tabular):
         return f"Plan({len(self.lines)} steps, at most {requests:,} requests and {tokens:,} tokens)"
 
     def _repr_html_(self) -> str:
-        """For notebooks: the table of `offtraj plan`."""
-        from offtraj.report.tables import plan_table
-
-        return html_of("Plan", [plan_table(self)])
+        """For notebooks: the lines of the plan."""
+        return html_of("Plan: at most", [rich_of(self.to_arrow())], {"questions": sum(self.questions.values())})
 
 
 def plan(spec: SpecLike) -> Plan:

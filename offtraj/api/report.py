@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from offtraj.api.frame import Tabular, arrow_of_csv, html_of
-from offtraj.evaluate.run_folder import RunFolder
+from offtraj.evaluate.run_folder import RunFolder, read_run
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from offtraj.evaluate.scored_run import ScoredRun
     from offtraj.report.paper import PaperComparison
-    from offtraj.report.scored_run import ScoredRun
 
-__all__ = ["Report", "RunLike", "report", "run_paths"]
+__all__ = ["Report", "RunLike", "report", "run_folders"]
 
 RunLike: TypeAlias = "str | os.PathLike[str] | RunFolder"
 """A run, or its folder."""
@@ -52,7 +52,7 @@ class Report(Tabular):
 
     def to_latex(self) -> str:
         """`booktabs` tables, the first as the paper's Table 1; scores in percent."""
-        from offtraj.report.export import scores_latex
+        from offtraj.report.latex import scores_latex
 
         return scores_latex(self.runs)
 
@@ -64,7 +64,7 @@ class Report(Tabular):
         """
         from offtraj.report.paper import compare_run_with_paper
 
-        return {one.name: compare_run_with_paper(one.run, one.cells) for one in self.runs}
+        return {one.name: compare_run_with_paper(one) for one in self.runs}
 
     def write_html(self, path: str | os.PathLike[str], *, data: Sequence[str] = ()) -> Path:
         """Writes a page with every score and every trajectory; texts are in a folder next to it.
@@ -82,7 +82,7 @@ class Report(Tabular):
         """
         from offtraj.report.html.page import write_page
 
-        return write_page([one.run for one in self.runs], Path(path), data=data).html
+        return write_page(self.runs, Path(path), data=data).html
 
     def write_eval_results(self, path: str | os.PathLike[str]) -> list[Path]:
         """Writes the scores as evaluation results for the model's repository on the Hub.
@@ -99,24 +99,27 @@ class Report(Tabular):
         """
         from offtraj.hub.eval_results import write_eval_results
 
-        return write_eval_results(Path(path), [one.run for one in self.runs])
+        return write_eval_results(Path(path), self.runs)
 
     def __repr__(self) -> str:
         return f"Report({', '.join(one.name for one in self.runs)})"
 
     def _repr_html_(self) -> str:
         """For notebooks: the overview and the scores by position or ratio."""
-        from offtraj.report.tables import overview, score_tables
+        from offtraj.report.score_tables import overview, score_tables
 
-        tables = [overview([(one.marked, one.cells) for one in self.runs], [one.solo for one in self.runs])]
-        tables += [table for one in self.runs for table in score_tables(one.name, one.cells)]
+        tables = [overview(self.runs), *(table for one in self.runs for table in score_tables(one))]
         return html_of("Report", tables)
 
 
-def run_paths(runs: RunLike | Sequence[RunLike]) -> list[Path]:
-    """The folders of runs."""
+def run_folders(runs: RunLike | Sequence[RunLike]) -> list[RunFolder]:
+    """Runs, opened where their folders are given.
+
+    Raises:
+        DataError: for a folder that is no run, or one that this version does not read.
+    """
     several = [runs] if isinstance(runs, str | os.PathLike | RunFolder) else runs
-    return [run.path if isinstance(run, RunFolder) else Path(run) for run in several]
+    return [run if isinstance(run, RunFolder) else read_run(Path(run)) for run in several]
 
 
 def report(runs: RunLike | Sequence[RunLike]) -> Report:
@@ -133,9 +136,9 @@ def report(runs: RunLike | Sequence[RunLike]) -> Report:
         DataError: for a folder that is no run, or one that this version does not read.
     """
     from offtraj.errors import UsageError
-    from offtraj.report.scored_run import scored_runs
+    from offtraj.evaluate.scored_run import score_runs
 
-    paths = run_paths(runs)
-    if not paths:
+    folders = run_folders(runs)
+    if not folders:
         raise UsageError("runs: expected one run or more, got none")
-    return Report(tuple(scored_runs(paths)))
+    return Report(tuple(score_runs(folders)))

@@ -13,7 +13,7 @@ from offtraj.evaluate.run_folder import OUTCOMES, RunFolder, read_run
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Run", "as_run", "open_run"]
+__all__ = ["Run", "as_run", "open_run", "over_tolerance"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,16 +44,16 @@ class Run(RunFolder, Tabular):
     def _repr_html_(self) -> str:
         """For notebooks: the scores of `offtraj run`."""
         from offtraj.api.report import report
-        from offtraj.report.tables import overview, score_tables
+        from offtraj.report.score_tables import overview, score_tables
 
         (one,) = report(self).runs
-        tables = [*score_tables(one.name, one.cells), overview([(one.marked, one.cells)], [one.solo])]
-        return html_of(self.model, tables, {"run": self.path, **self.counts})
+        return html_of(self.model, [*score_tables(one), overview([one])], {"run": self.path, **self.counts})
 
     @property
     def counts(self) -> dict[str, int]:
         """Outcomes by verdict: `correct`, `incorrect` and `unscored`."""
-        return dict(self.info["outcomes"])
+        counts = self.record.outcomes
+        return {} if counts is None else {verdict: getattr(counts, verdict) for verdict in type(counts).model_fields}
 
 
 def as_run(folder: RunFolder) -> Run:
@@ -61,6 +61,13 @@ def as_run(folder: RunFolder) -> Run:
     if isinstance(folder, Run):
         return folder
     return Run(**{field.name: getattr(folder, field.name) for field in fields(folder)})
+
+
+def over_tolerance(run: RunFolder, tolerance: float) -> bool:
+    """Whether more than a share of a run's outcomes, from 0 to 1, is unscored."""
+    from offtraj.evaluate.evaluate import over_tolerance as over
+
+    return over(run.record, tolerance)
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:

@@ -42,7 +42,7 @@ def build(
     from offtraj.api.publish import check_destination, destination
     from offtraj.api.spec import load_spec
     from offtraj.cli.console import show
-    from offtraj.report.tables import counts_table
+    from offtraj.cli.tables import counts_table
 
     file = load_spec(spec)
     to = destination(file, branch=revision, private=private, pull_request=pull_request)

@@ -43,7 +43,7 @@ def publish(folder: Path, to: Destination, *, dry_run: bool) -> None:
     """Publish a folder and print what was done, or print what that would change."""
     from offtraj.api.publish import plan_push, push
     from offtraj.cli.console import show
-    from offtraj.report.tables import push_table
+    from offtraj.cli.tables import push_table
 
     if dry_run:
         plan = plan_push(folder, to)

@@ -22,16 +22,14 @@ def quickstart(everyone: All = False, limit: Limit = None, workspace: Workspace 
     """
     from offtraj.api.quickstart import quickstart as run_quickstart
     from offtraj.cli.console import show
-    from offtraj.report.tables import overview, score_tables, solo_table
+    from offtraj.report.score_tables import overview, score_tables
+    from offtraj.report.solo_table import solo_table
 
     done = run_quickstart(everyone=everyone, limit=limit, workspace=workspace, page=Path("report.html"))
-    for one in done.report.runs:
-        show(*score_tables(one.name, one.cells))
     runs = done.report.runs
-    show(
-        solo_table(done.data.manifest),
-        overview([(one.marked, one.cells) for one in runs], [one.solo for one in runs]),
-    )
+    for one in runs:
+        show(*score_tables(one))
+    show(solo_table(done.data), overview(runs))
     folder = done.data.path
     typer.echo(f"Kept in {folder} and runs/{folder.name}--*; models and spec: {done.data.spec.path.parent}")
     typer.echo(f"Every score with its interval, and every trajectory: {done.page}")

@@ -31,11 +31,13 @@ def regrade(
 ) -> None:
     """Grade the completions of a run again, with this version's rule and the same or another judge; show changes."""
     from offtraj.api.regrade import regrade as grade_again
+    from offtraj.api.report import report
     from offtraj.cli.console import show
-    from offtraj.report.tables import change_table, verdict_table
+    from offtraj.report.verdict_tables import change_table, verdict_table
 
     done = grade_again(run, judge=judge_of(judge), out=out, workspace=workspace)
-    show(verdict_table(done.run))
+    (one,) = report(done.run).runs
+    show(verdict_table(one))
     if done.changes:
         show(change_table(done))
     changed = sum(done.changes.values())

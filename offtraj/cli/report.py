@@ -53,11 +53,11 @@ def report(
     one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex), ("--paper", paper))
     from offtraj.api.report import report as score
     from offtraj.cli.console import say, show
-    from offtraj.report.comparison_tables import guidability_table, strata_tables
     from offtraj.report.html.page import page_files
-    from offtraj.report.paper import paper_table
-    from offtraj.report.tables import overview, score_tables, verdict_table
+    from offtraj.report.paper_table import paper_table
+    from offtraj.report.score_tables import net_tables, overview, score_tables, strata_tables
     from offtraj.report.usage_tables import usage_tables
+    from offtraj.report.verdict_tables import verdict_table
 
     target = html or (runs[0] / "report.html" if len(runs) == 1 else None)
     found = score(runs)
@@ -70,12 +70,12 @@ def report(
         if chosen:
             typer.echo(write(), nl=False)
             return
-    show(overview([(one.marked, one.cells) for one in scored], [one.solo for one in scored]))
+    show(overview(scored))
     for one in scored:
-        show(*score_tables(one.name, one.cells))
-    show(guidability_table(scored), *strata_tables(scored))
+        show(*score_tables(one))
+    show(*net_tables(scored), *strata_tables(scored))
     for one in scored:
-        show(verdict_table(one.run), *usage_tables(one))
+        show(verdict_table(one), *usage_tables(one))
         say(*(f"{one.name}: {note}" for note in one.summary.notes))
     show(*paper_tables)
     for path in results:

@@ -55,7 +55,8 @@ def run(
     from offtraj.api.evaluate import prepare
     from offtraj.api.report import report
     from offtraj.cli.console import say, show
-    from offtraj.report.tables import overview, score_tables, verdict_table
+    from offtraj.report.score_tables import overview, score_tables
+    from offtraj.report.verdict_tables import verdict_table
 
     ready = prepare(
         target,
@@ -72,7 +73,7 @@ def run(
     typer.echo(f"{ready.model} on {', '.join(ready.sets.configs)} of {data.path}", err=True)
     done = ready.run()
     (one,) = report(done).runs
-    show(*score_tables(one.name, one.cells), verdict_table(done), overview([(one.marked, one.cells)], [one.solo]))
+    show(*score_tables(one), verdict_table(one), overview([one]))
     say(*one.summary.notes)
     typer.echo(str(done.path))
     exit_over_tolerance(done, data.spec.spec.tolerance)
@@ -85,11 +86,12 @@ def exit_over_tolerance(run: RunFolder, tolerance: float) -> None:
         run: The run.
         tolerance: Share of outcomes, from 0 to 1.
     """
-    counts = run.info["outcomes"]
-    total, unscored = sum(counts.values()), counts["unscored"]
-    if total and unscored / total > tolerance:
+    from offtraj.api.run import over_tolerance
+
+    counts = run.record.outcomes
+    if counts is not None and over_tolerance(run, tolerance):
         typer.echo(
-            f"offtraj: {unscored} of {total} outcomes are unscored, over the spec's tolerance of {tolerance:.1%}: run "
+            f"offtraj: {counts.unscored} of {counts.total} outcomes are unscored, over the spec's tolerance of {tolerance:.1%}: run "
             "the same command again to try again what failed; what the rule cannot decide needs a judge",
             err=True,
         )

@@ -26,7 +26,7 @@ def plan(spec: Spec) -> None:
     """Count the cells, rows, requests, tokens and judge calls of a spec, at most."""
     from offtraj.api.plan import plan as make_plan
     from offtraj.cli.console import show
-    from offtraj.report.tables import plan_table
+    from offtraj.cli.tables import plan_table
 
     show(plan_table(make_plan(spec)))
 

@@ -13,10 +13,10 @@ from offtraj.doctor.prefill import examine_prefill
 from offtraj.doctor.recording import examine_recording
 from offtraj.doctor.served import examine_served
 from offtraj.doctor.template import examine_template, found_delimiters
+from offtraj.engines.choice import choose_engine
 from offtraj.engines.openai.endpoint import open_endpoint
 from offtraj.engines.vllm.server import open_server
 from offtraj.errors import EngineError, UsageError
-from offtraj.evaluate.evaluate import chosen_engine
 from offtraj.model.model import Model, load_model, stated_delimiters
 from offtraj.model.trajectory import NONE
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, SpecFile, TransformersSpec, VllmSpec
@@ -44,7 +44,7 @@ async def examine(
         known = ", ".join(one.id for one in file.spec.participants)
         raise UsageError(f"--model {model!r}: {file.path} has no such model or guide, but {known}")
     name = engine or declared.engine
-    spec = chosen_engine(file.spec, name)
+    spec = choose_engine(file.spec, name)
     if isinstance(spec, RecordedSpec):
         if declared.recorded_as is None:
             raise UsageError(f"--engine {name!r}: is a recording, in which {model!r} has no name (`recorded_as`)")

@@ -1,22 +1,21 @@
-"""A model, an engine and a data set become a run: finding the three, and bringing them together."""
+"""A model, an engine and a data set become a run. Printing and exit codes are left to `offtraj.cli`."""
 
 from __future__ import annotations
 
 import heapq
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from offtraj import __version__
 from offtraj._util.progress import Progress, no_progress
 from offtraj.dataset.folder import DataFolder
 from offtraj.dataset.solve_rates import solve_rates
 from offtraj.dataset.tables import read_questions
+from offtraj.engines.choice import choose_engine
 from offtraj.engines.engine import Engine, open_engine
 from offtraj.engines.openai.endpoint import public_url
 from offtraj.errors import UsageError
@@ -29,57 +28,75 @@ from offtraj.model.completion import SamplingParams
 from offtraj.model.model import Model, load_model, model_at
 from offtraj.model.prompt import question_template
 from offtraj.model.trajectory import THINK
+from offtraj.run.record import (
+    EngineSettings,
+    JudgeSettings,
+    RunData,
+    RunEngine,
+    RunJudge,
+    RunModel,
+    RunRecord,
+    RunSampling,
+    RunTiming,
+    ThinkDelimiters,
+)
 from offtraj.run.row import SteeredRow, read_rows
 from offtraj.run.runner import Runner
-from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName, TransformersSpec
+from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName
 from offtraj.store import Store
+from offtraj_builders.definitions import SetName, parse_set, test_names
 
 __all__ = [
     "EvaluatedModel",
-    "Sets",
+    "EvaluationSets",
     "choose_sets",
-    "chosen_engine",
+    "evaluate",
     "find_evaluated_model",
-    "grading_info",
-    "judged",
+    "judge_record",
+    "judge_results",
     "make_audit",
-    "score",
+    "over_tolerance",
 ]
 
 _PACKAGES = ("math-verify", "openai", "tokenizers", "torch", "transformers")
-_KEY = "OPENAI_API_KEY"
 
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """The model that is scored, with its engine's declaration."""
+    """The model that is evaluated, with the declaration of its engine."""
 
     model: Model
     engine: EngineSpec
     declared: ModelSpec | None
-    """Its entry in the spec, if it has one."""
+    """The model's entry in the spec, if it has one."""
 
 
 @dataclass(frozen=True)
-class Sets:
-    """The rows that a model is scored on."""
+class EvaluationSets:
+    """The steered rows that a model is evaluated on."""
 
     data: DataFolder
-    configs: tuple[str, ...]
+    sets: tuple[SetName, ...]
     limit: int | None
-    """At most so many rows of each configuration: those whose ids, which are hashes, are least."""
+    """At most so many rows of each set: those with the smallest ids, which are hashes. All rows by default."""
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Names of the sets' configurations."""
+        return tuple(map(str, self.sets))
 
     def counts(self) -> dict[TestName, int]:
-        """Rows of each test."""
+        """Number of rows of each test."""
         counts: dict[TestName, int] = {}
-        for config in self.configs:
-            rows = sum(entry.rows for entry in self.data.manifest.files if entry.config == config)
-            test: TestName = "recoverability" if config.startswith("recoverability") else "guidability"
-            counts[test] = counts.get(test, 0) + (rows if self.limit is None else min(rows, self.limit))
+        for one in self.sets:
+            rows = sum(entry.rows for entry in self.data.manifest.files if entry.config == str(one))
+            counts[one.test.name] = counts.get(one.test.name, 0) + (
+                rows if self.limit is None else min(rows, self.limit)
+            )
         return counts
 
     def rows(self) -> Iterator[SteeredRow]:
-        """The rows, configuration by configuration, in their order."""
+        """The rows, set by set, in the order of the data set."""
         for config in self.configs:
             files = self.data.files(config)
             if self.limit is None:
@@ -90,20 +107,20 @@ class Sets:
 
 
 def find_evaluated_model(file: SpecFile, model: str, engine: str | None) -> EvaluatedModel:
-    """The model to score, by its id in the spec, or as a folder or Hub id; and what is to run it.
+    """The model to evaluate and its engine.
 
     Args:
         file: The spec of the data set.
-        model: An id of the spec, a folder, or `ORG/NAME[@REVISION]`.
-        engine: A name of the spec, `transformers`, or an endpoint's URL; by default what the spec says of
-            the model, and `transformers` for a model that it does not know.
+        model: A model's id in the spec, a folder, or `ORG/NAME[@REVISION]`.
+        engine: An engine's name in the spec, `transformers`, or an endpoint's URL. By default the engine that the
+            spec declares for the model, and `transformers` for a model that is not in the spec.
 
     Raises:
-        UsageError: for an unknown engine, or a recorded model, which cannot go on.
+        UsageError: for an unknown engine, or a recorded model, which cannot continue a prefix.
         EngineError: for a model that cannot be found or read.
     """
     declared = file.spec.participant(model)
-    spec = chosen_engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
+    spec = choose_engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
     if isinstance(spec, RecordedSpec) and (engine is None or declared is None or declared.recorded_as is None):
         raise UsageError(
             f"--model {model!r}: is a recording, which cannot go on from a prefix: give a folder or Hub id, and "
@@ -118,41 +135,38 @@ def find_evaluated_model(file: SpecFile, model: str, engine: str | None) -> Eval
     return EvaluatedModel(load_model(file, declared, sampled=not isinstance(spec, RecordedSpec)), spec, declared)
 
 
-def _model_at(spec: Spec, model: str) -> Model:
-    """A model that the spec does not know."""
-    if Path(model).is_dir():
-        return model_at(model)
-    path, _, revision = model.partition("@")
-    if path.count("/") != 1 or path.startswith((".", "/", "~")):
-        known = ", ".join(one.id for one in spec.participants)
-        raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
-    return model_at(path, revision=revision or None)
-
-
 def choose_sets(
     data: DataFolder, model: str, *, built_for: str | None, tests: Sequence[str], limit: int | None
-) -> Sets:
-    """The configurations to run: those built for `built_for`, or for the model itself.
+) -> EvaluationSets:
+    """The steered sets to evaluate a model on.
+
+    Args:
+        data: The data set.
+        model: The evaluated model's id.
+        built_for: The model whose sets are used. By default the evaluated model, or the only model of the data set.
+        tests: Names of tests; all tests of the data set by default.
+        limit: At most so many rows of each set.
 
     Raises:
-        UsageError: when there are none, or several models' and no choice.
+        UsageError: when there is no such set, or there are sets of several models and none is chosen.
     """
-    steered = [c for c in dict.fromkeys(e.config for e in data.manifest.files) if c.partition("--")[0] in _TESTS]
-    models = list(dict.fromkeys(config.partition("--")[2] for config in steered))
+    configs = dict.fromkeys(entry.config for entry in data.manifest.files)
+    steered = [found for config in configs if (found := parse_set(config)) is not None]
+    models = list(dict.fromkeys(one.model for one in steered))
     owner = built_for or (model if model in models else models[0] if len(models) == 1 else None)
     if owner is None:
         raise UsageError(f"{data.path}: nothing was built for {model!r}: choose with --on one of {', '.join(models)}")
-    unknown = [test for test in tests if test not in _TESTS]
+    unknown = [test for test in tests if test not in test_names()]
     if unknown:
-        raise UsageError(f"--test {unknown[0]!r}: expected one of {', '.join(_TESTS)}")
-    configs = [c for c in steered if c.partition("--")[2] == owner and (not tests or c.partition("--")[0] in tests)]
-    if not configs:
-        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {', '.join(steered)}")
-    return Sets(data, tuple(configs), limit)
+        raise UsageError(f"--test {unknown[0]!r}: expected one of {', '.join(test_names())}")
+    chosen = tuple(one for one in steered if one.model == owner and (not tests or one.test.name in tests))
+    if not chosen:
+        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {', '.join(map(str, steered))}")
+    return EvaluationSets(data, chosen, limit)
 
 
-async def score(
-    sets: Sets,
+async def evaluate(
+    sets: EvaluationSets,
     evaluated: EvaluatedModel,
     *,
     out: Path,
@@ -160,14 +174,14 @@ async def score(
     resolved_judge: ResolvedJudge | None = None,
     progress: Progress = no_progress,
 ) -> RunFolder:
-    """Run the model on the rows, and write the run's folder.
+    """Run the model on the rows, grade its completions, and write the run's folder.
 
     Args:
         sets: The rows.
         evaluated: The model and its engine.
         out: The folder.
-        store: Where completions, verdicts and the judge's replies are kept.
-        resolved_judge: Rules where the rule cannot; the rule decides alone without one.
+        store: Keeps completions, verdicts and the judge's replies.
+        resolved_judge: Decides where the rule cannot; without one the rule decides alone.
         progress: Is told of progress.
 
     Raises:
@@ -177,8 +191,8 @@ async def score(
     engine = await open_engine(evaluated.engine, model, file=file, declared=evaluated.declared, progress=progress)
     verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
     grader = Grader(verifier, store, judge, make_audit(resolved_judge, file.spec.seed))
-    info = _info(sets, evaluated, engine) | grading_info(grader, resolved_judge)
-    check_run_target(out, info)
+    record = _record(sets, evaluated, engine, grader, resolved_judge)
+    check_run_target(out, record)
     runner = Runner(
         model=model,
         engine=engine,
@@ -193,13 +207,14 @@ async def score(
         wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
         started = time.monotonic()
         await runner.generate(sets.rows(), progress(f"run {model.id}", wanted))
-        info["engine"] |= engine.facts()  # how many requests were tried again is known now
-        info["timing"] = {
-            "seconds": round(time.monotonic() - started, 1),
-            "generated": runner.generated,
-            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        return await write_run(out, info, runner.outcomes(sets.rows()), judged=lambda: judged(grader))
+        timing = RunTiming(
+            seconds=round(time.monotonic() - started, 1),
+            generated=runner.generated,
+            finished=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+        # The engine's facts include how many requests were sent again, which is known only now.
+        record = record.model_copy(update={"engine": _engine_record(evaluated, engine), "timing": timing})
+        return await write_run(out, record, runner.outcomes(sets.rows()), judged=lambda: judge_results(grader))
     finally:
         await engine.close()
         await verifier.close()
@@ -207,50 +222,49 @@ async def score(
             await judge.close()
 
 
+def over_tolerance(record: RunRecord, tolerance: float) -> bool:
+    """Whether a larger share of a run's outcomes than `tolerance` is unscored; false without outcomes."""
+    counts = record.outcomes
+    return counts is not None and counts.total > 0 and counts.unscored / counts.total > tolerance
+
+
 def make_audit(resolved_judge: ResolvedJudge | None, seed: int) -> Audit | None:
-    """The audit that a judge's declaration asks for."""
-    return (
-        Audit(resolved_judge.judge.audit, seed) if resolved_judge is not None and resolved_judge.judge.audit else None
+    """The audit that a judge's declaration asks for; `None` where it asks for none."""
+    if resolved_judge is None or not resolved_judge.judge.audit:
+        return None
+    return Audit(resolved_judge.judge.audit, seed)
+
+
+def judge_record(grader: Grader, resolved_judge: ResolvedJudge | None) -> RunJudge | None:
+    """What a run records of its judge: enough to grade its completions again; `None` without a judge."""
+    if resolved_judge is None or grader.judge is None:
+        return None
+    engine = resolved_judge.engine
+    settings = engine.model_dump(mode="json")
+    if isinstance(engine, OpenAISpec):
+        settings["base_url"] = public_url(engine.base_url)
+    return RunJudge(
+        identity=grader.judge.identity,
+        judge=JudgeSettings(**resolved_judge.judge.model_dump(mode="json")),
+        engine=EngineSettings(**settings),
     )
 
 
-def grading_info(grader: Grader, resolved_judge: ResolvedJudge | None) -> dict[str, Any]:
-    """What `run.json` says of verification: enough to grade the completions again."""
-    judge: dict[str, Any] | None = None
-    if resolved_judge is not None and grader.judge is not None:
-        judge = {
-            "identity": grader.judge.identity,
-            "judge": resolved_judge.judge.model_dump(),
-            "engine": resolved_judge.engine.model_dump(),
-        }
-        if isinstance(resolved_judge.engine, OpenAISpec):
-            judge["engine"]["base_url"] = public_url(resolved_judge.engine.base_url)
-    return {"verifier": grader.verifier.version, "judge": judge}
-
-
-def judged(grader: Grader) -> Judged:
-    """What came of the judge."""
+def judge_results(grader: Grader) -> Judged:
+    """The audit's report and the judge's usage; `None` for each without a judge."""
     audit = None if grader.audit is None else grader.audit.report()
     return Judged(audit, None if grader.judge is None else grader.judge.usage)
 
 
-_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
-
-
-def chosen_engine(spec: Spec, name: str) -> EngineSpec:
-    """The engine of that name: one of the spec, `transformers`, or an endpoint's URL.
-
-    Raises:
-        UsageError: when it is none of these.
-    """
-    if name in spec.engines:
-        return spec.engines[name]
-    if name == "transformers":
-        return TransformersSpec(kind="transformers")
-    if name.startswith(("http://", "https://")):
-        return OpenAISpec(kind="openai", base_url=name, api_key_env=_KEY if os.environ.get(_KEY) else None)
-    known = ", ".join([*spec.engines, "transformers", "an http:// or https:// URL"])
-    raise UsageError(f"--engine {name!r}: expected one of {known}")
+def _model_at(spec: Spec, model: str) -> Model:
+    """A model that is not in the spec."""
+    if Path(model).is_dir():
+        return model_at(model)
+    path, _, revision = model.partition("@")
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        known = ", ".join(one.id for one in spec.participants)
+        raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
+    return model_at(path, revision=revision or None)
 
 
 def _params(spec: Spec) -> SamplingParams:
@@ -259,33 +273,48 @@ def _params(spec: Spec) -> SamplingParams:
 
 
 def _samples(spec: Spec) -> Mapping[TestName, int]:
-    declared = {test: getattr(spec.tests, test) for test in _TESTS}
+    declared = {test: getattr(spec.tests, test) for test in test_names()}
     return {test: 1 if one is None else one.samples for test, one in declared.items()}
 
 
-def _info(sets: Sets, evaluated: EvaluatedModel, engine: Engine) -> dict[str, Any]:
-    manifest, model = sets.data.manifest, evaluated.model
-    delimiters, publish = model.delimiters or THINK, sets.data.spec.spec.publish
-    return {
-        "offtraj": __version__,
-        # What the set is called on the Hub; it came from there where `data` has a revision.
-        "repo": sets.data.repo or (None if publish is None else publish.repo),
-        "data": {
-            "name": manifest.name,
-            "version": manifest.version,
-            "spec_sha256": manifest.spec_sha256,
-            "revision": sets.data.revision,
-            "configs": list(sets.configs),
-            "limit": sets.limit,
-        },
-        "model": {"id": model.id, "path": model.path, "revision": model.revision},
-        "think": {"open": delimiters.open, "close": delimiters.close},
-        "engine": {"kind": evaluated.engine.kind, "identity": engine.identity, **engine.facts()},
-        "sampling": sets.data.spec.spec.sampling.model_dump(),
-        "seed": sets.data.spec.spec.seed,
-        "solo": solve_rates(sets.data, model.id, (model.revision, engine.identity)),
-        "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
-    }
+def _record(
+    sets: EvaluationSets,
+    evaluated: EvaluatedModel,
+    engine: Engine,
+    grader: Grader,
+    resolved_judge: ResolvedJudge | None,
+) -> RunRecord:
+    """What is known before generating."""
+    manifest, model, spec = sets.data.manifest, evaluated.model, sets.data.spec.spec
+    return RunRecord(
+        offtraj=__version__,
+        repo=sets.data.repo or (None if spec.publish is None else spec.publish.repo),
+        data=RunData(
+            name=manifest.name,
+            version=manifest.version,
+            spec_sha256=manifest.spec_sha256,
+            revision=sets.data.revision,
+            configs=sets.configs,
+            limit=sets.limit,
+        ),
+        model=RunModel(id=model.id, path=model.path, revision=model.revision),
+        think=ThinkDelimiters(**asdict(model.delimiters or THINK)),
+        engine=_engine_record(evaluated, engine),
+        sampling=RunSampling(**spec.sampling.model_dump()),
+        seed=spec.seed,
+        solo=_plain(solve_rates(sets.data, model.id, (model.revision, engine.identity))),
+        versions={name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        verifier=grader.verifier.version,
+        judge=judge_record(grader, resolved_judge),
+    )
+
+
+def _engine_record(evaluated: EvaluatedModel, engine: Engine) -> RunEngine:
+    return RunEngine(kind=evaluated.engine.kind, identity=engine.identity, **engine.facts())
+
+
+def _plain(rates: Mapping[str, Mapping[str, int]] | None) -> dict[str, dict[str, int]] | None:
+    return None if rates is None else {name: dict(counts) for name, counts in rates.items()}
 
 
 def _version(package: str) -> str | None:

@@ -7,19 +7,19 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from offtraj._util.progress import OnProgress, Progress, no_progress
 from offtraj.errors import DataError
-from offtraj.evaluate.evaluate import grading_info, judged, make_audit
-from offtraj.evaluate.run_folder import OUTCOMES, RunFolder, check_run_target, write_run
+from offtraj.evaluate.evaluate import judge_record, judge_results, make_audit
+from offtraj.evaluate.run_folder import RunFolder, check_run_target, write_run
 from offtraj.grading.grader import Grader, GradingItem
 from offtraj.grading.judge.judge import ResolvedJudge, open_judge
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.model.trajectory import Delimiters, continued_answer
-from offtraj.run.outcome import Outcome, read_outcomes
+from offtraj.run.outcome import Outcome
 from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
 from offtraj.store import Store
 
@@ -74,17 +74,17 @@ async def regrade(
         DataError: for a run of a version that did not keep what grading needs.
         OfftrajError: as the judge, the store and `write_run` do.
     """
-    close = _delimiters(run)
+    delimiters = _delimiters(run)
     verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-    grader = Grader(verifier, store, judge, make_audit(resolved_judge, int(run.info.get("seed", 0))))
-    info = {name: value for name, value in run.info.items() if name not in ("exactness", "outcomes", "judge_cost")}
-    info |= grading_info(grader, resolved_judge)
-    check_run_target(out, info)
+    grader = Grader(verifier, store, judge, make_audit(resolved_judge, run.record.seed or 0))
+    graded_by = {"verifier": grader.verifier.version, "judge": judge_record(grader, resolved_judge)}
+    record = run.record.ungraded.model_copy(update=graded_by)
+    check_run_target(out, record)
     changes = _VerdictChanges()
-    on_progress = progress(f"grade {run.model}", sum(run.info["outcomes"].values()))
+    on_progress = progress(f"grade {run.model}", 0 if run.record.outcomes is None else run.record.outcomes.total)
     try:
-        again = _again(run, grader, close, changes, on_progress)
-        written = await write_run(out, info, again, judged=lambda: judged(grader))
+        again = _again(run, grader, delimiters, changes, on_progress)
+        written = await write_run(out, record, again, judged=lambda: judge_results(grader))
     finally:
         await verifier.close()
         if judge is not None:
@@ -104,15 +104,14 @@ def judge_of_run(run: RunFolder) -> ResolvedJudge | None:
     Raises:
         DataError: when `run.json` says it in a way that this version does not read.
     """
-    said = run.info.get("judge")
+    said = run.record.judge
     if said is None:
         return None
     try:
-        # JSON has no tuples and strict models want them: what is read here was written by us.
-        engine = TypeAdapter[EngineSpec](EngineSpec).validate_python(said["engine"], strict=False)
+        engine = TypeAdapter[EngineSpec](EngineSpec).validate_json(said.engine.model_dump_json())
         assert isinstance(engine, OpenAISpec | TransformersSpec)
-        return ResolvedJudge(JudgeSpec.model_validate(said["judge"], strict=False), engine)
-    except (ValidationError, KeyError, TypeError, AssertionError) as error:
+        return ResolvedJudge(JudgeSpec.model_validate_json(said.judge.model_dump_json()), engine)
+    except (ValidationError, AssertionError) as error:
         raise DataError(f"{run.path}: its `judge` cannot be read: {error}: give one with --judge") from error
 
 
@@ -120,7 +119,7 @@ async def _again(
     run: RunFolder, grader: Grader, delimiters: Delimiters, changes: _VerdictChanges, on_progress: OnProgress
 ) -> AsyncIterator[Outcome]:
     waiting: list[Outcome] = []
-    for outcome in read_outcomes(run.path / OUTCOMES):
+    for outcome in run.outcomes(texts=True):
         waiting.append(outcome)
         if len(waiting) == _AT_ONCE:
             for graded in await _graded(waiting, grader, delimiters, changes):
@@ -157,10 +156,10 @@ def _said(outcome: Outcome) -> str:
 
 
 def _delimiters(run: RunFolder) -> Delimiters:
-    think: Any = run.info.get("think")
-    if not isinstance(think, dict) or not all(isinstance(think.get(key), str) for key in ("open", "close")):
+    think = run.record.think
+    if think is None:
         raise DataError(
             f"{run.path}: was made by an offtraj that kept too little to grade again: do the run again, "
             "which samples nothing that the workspace holds"
         )
-    return Delimiters(think["open"], think["close"])
+    return Delimiters(think.open, think.close)

@@ -1,12 +1,15 @@
-"""A run's folder: outcomes, scores and provenance, written whole or not at all."""
+"""A run's folder: outcomes, scores and record, written whole or not at all."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import BaseModel
 
 from offtraj._util.atomic import new_folder
 from offtraj._util.digest import file_sha256
@@ -15,29 +18,31 @@ from offtraj.dataset.solve_rates import solve_rates
 from offtraj.errors import DataError, OutputError, UsageError
 from offtraj.grading.judge.audit import AuditReport
 from offtraj.grading.judge.judge import JudgeUsage
-from offtraj.metrics.scores import Cell, VerdictCount, count_verdicts, stratify, summarise
+from offtraj.metrics.run_scores import RunScores, score_outcomes
 from offtraj.metrics.solo import SoloScore, score_solo
-from offtraj.metrics.summary import RunSummary, summarise_run
 from offtraj.run.outcome import Outcome, outcome_schema, outcomes_to_batch, read_outcomes
+from offtraj.run.record import RUN, JudgeCost, OutcomeCounts, RunRecord, UnscoredReason, read_record
 from offtraj.run.solo import SolveRates
 
-__all__ = ["NOT_JUDGED", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
+__all__ = ["NOT_JUDGED", "OUTCOMES", "SCORES", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
 
-RUN, OUTCOMES, SCORES = "run.json", "outcomes.parquet", "scores.json"
+OUTCOMES, SCORES = "outcomes.parquet", "scores.json"
 _IDENTITY = ("data", "model", "engine", "sampling")
-"""What makes a run that run; versions and times do not."""
+"""The parts of a record that identify a run; versions and times do not."""
 _ENGINE = ("kind", "identity")
-"""What of an engine does, the way of its prompts included; its address and what became of its requests do not."""
+"""The fields of the engine that identify it; its address and its retries do not."""
 _COST = ("timing", "judge_cost")
-"""What a run took; one that found everything in the store took nothing, and is the same run."""
+"""What a run took. A run that found everything in the store took nothing, and is the same run."""
 _ROW_GROUP = 256  # outcomes
 
 
 class Judged(NamedTuple):
-    """What came of a run's judge."""
+    """The results of a run's judge."""
 
     audit: AuditReport | None
+    """Agreement with the rule, and with known-wrong answers."""
     usage: JudgeUsage | None
+    """Requests and tokens."""
 
 
 NOT_JUDGED = Judged(None, None)
@@ -45,143 +50,123 @@ NOT_JUDGED = Judged(None, None)
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run, read back: provenance and where its outcomes are."""
+    """A run that was read back. Its numbers are computed when they are first asked for, and kept."""
 
     path: Path
-    info: Mapping[str, Any]
-    """`run.json`."""
+    """The folder."""
+    record: RunRecord
+    """The content of `run.json`."""
 
     @property
     def model(self) -> str:
         """The model's id."""
-        return str(self.info["model"]["id"])
+        return self.record.model.id
 
-    def cells(self) -> list[Cell]:
-        """The scores, computed from the outcomes."""
-        return summarise(self.outcomes())
-
-    def strata(self) -> list[Cell]:
-        """The scores by benchmark and by solve rate, computed from the outcomes."""
-        return stratify(self.outcomes())
-
-    def summary(self) -> RunSummary:
-        """How its prompts were sent, what ran out of tokens, and what is unscored; computed from the outcomes."""
-        return summarise_run(self.outcomes())
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """What every number is computed from; without completions and questions."""
-        return read_outcomes(self.path / OUTCOMES, texts=False)
-
-    def solo(self) -> SoloScore | None:
-        """How the model does alone, where its data set says so.
-
-        A run that does not say it itself (0.1.0) is looked up in the data set that it names, as long as that is
-        where `build` puts it: in `data/`, here or beside the folder of the run's folder.
+    def outcomes(self, *, texts: bool = False) -> Iterator[Outcome]:
+        """The outcomes in their order; without completions and questions unless `texts`.
 
         Raises:
-            DataError: when it is said in a way that this version does not read.
+            DataError: for a file that this version does not read.
         """
-        try:
-            rates = self.info["solo"] if "solo" in self.info else self._looked_up()
-            return None if rates is None else score_solo(rates)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{self.path / RUN}: its `solo` cannot be read: {error}") from error
+        return read_outcomes(self.path / OUTCOMES, texts=texts)
 
-    def _looked_up(self) -> SolveRates | None:
-        data, model = self.info.get("data"), self.info["model"]
-        if data is None:
-            return None
-        name = f"{data['name']}-{data['version']}"
-        for folder in (Path("data") / name, self.path.resolve().parent.parent / "data" / name):
-            try:
-                found = open_folder(str(folder)) if folder.is_dir() else None
-                if found is not None and found.manifest.spec_sha256 == data["spec_sha256"]:
-                    identities = (model.get("revision"), self.info["engine"].get("identity"))
-                    return solve_rates(found, model["id"], identities)
-            except UsageError:  # whatever lies there, it is not what was run on
-                continue
-        return None
+    @cached_property
+    def scores(self) -> RunScores:
+        """Cells, strata, verdict counts and summary, computed in one pass over the outcomes.
 
-    def verdicts(self) -> list[VerdictCount]:
-        """How many outcomes were decided by whom, how and why."""
-        return count_verdicts(self.outcomes())
+        Raises:
+            DataError: for outcomes that cannot be read.
+        """
+        return score_outcomes(self.outcomes())
 
-    @property
+    @cached_property
+    def solo(self) -> SoloScore | None:
+        """Average Pass@1 with nothing injected; `None` where the data set does not know the model.
+
+        Early runs of 0.1.0 do not record it. It is then read from the data set that the run names, in `data/` of the
+        working directory or next to the folder of runs.
+        """
+        rates = self.record.solo if "solo" in self.record.model_fields_set else self._looked_up()
+        return None if rates is None else score_solo(rates)
+
+    @cached_property
     def audit(self) -> AuditReport | None:
-        """What the judge made of the rule's passes and of known-wrong answers; none where it was not asked."""
+        """What the judge said of a sample of the rule's passes and of known-wrong answers; `None` without an audit.
+
+        Raises:
+            DataError: for a `scores.json` that cannot be read.
+        """
         try:
             found = json.loads((self.path / SCORES).read_text(encoding="utf-8")).get("audit")
             return None if found is None else AuditReport(*(int(found[name]) for name in AuditReport._fields))
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{self.path / SCORES}: cannot be read: {error}") from error
+
+    def _looked_up(self) -> SolveRates | None:
+        data, model, engine = self.record.data, self.record.model, self.record.engine
+        if data is None:
+            return None
+        name = f"{data.name}-{data.version}"
+        for folder in (Path("data") / name, self.path.resolve().parent.parent / "data" / name):
+            try:
+                found = open_folder(str(folder)) if folder.is_dir() else None
+                if found is not None and found.manifest.spec_sha256 == data.spec_sha256:
+                    revisions = (model.revision, None if engine is None else engine.identity)
+                    return solve_rates(found, model.id, revisions)
+            except UsageError:  # another data set than that of the run
+                continue
+        return None
 
 
 async def write_run(
     out: Path,
-    info: Mapping[str, Any],
+    record: RunRecord,
     outcomes: AsyncIterator[Outcome],
     *,
     judged: Callable[[], Judged] = lambda: NOT_JUDGED,
 ) -> RunFolder:
-    """Write a run's folder; outcomes are streamed.
+    """Write a run's folder and read it back. Outcomes are streamed.
 
-    A run of the same outcomes as the folder holds already changes nothing, so that running again gives
-    the same bytes.
+    If the folder already holds the same outcomes of the same run, it is left as it is: running again gives the
+    same bytes.
 
     Args:
         out: The folder.
-        info: `run.json`, to which counts are added.
+        record: The content of `run.json` without counts, which are added.
         outcomes: In the order in which they are written.
-        judged: What came of the judge; asked when all outcomes are there.
+        judged: Returns the results of the judge; called after the last outcome.
 
     Raises:
         OutputError: when `out` holds something else, the disk is full, or it cannot be written.
     """
-    import pyarrow.parquet as pq
-
-    check_run_target(out, info)
-    schema = outcome_schema()
+    check_run_target(out, record)
     try:
         with new_folder(out) as folder:
-            counts: dict[str, int] = {"correct": 0, "incorrect": 0, "unscored": 0}
-            with pq.ParquetWriter(folder / OUTCOMES, schema, compression="zstd") as writer:
-                waiting: list[Outcome] = []
-                async for outcome in outcomes:
-                    counts[outcome.verdict] += 1
-                    waiting.append(outcome)
-                    if len(waiting) == _ROW_GROUP:
-                        writer.write_batch(outcomes_to_batch(waiting, schema))
-                        waiting = []
-                if waiting or not any(counts.values()):
-                    writer.write_batch(outcomes_to_batch(waiting, schema))
-            written = RunFolder(folder, info)
-            solo, summary = written.solo(), written.summary()
+            counts = await _write_outcomes(folder / OUTCOMES, outcomes)
+            written = RunFolder(folder, record)
             audit, usage = judged()
-            unscored = [asdict(one) for one in summary.unscored]
-            scores = {
-                "scores": [asdict(cell) for cell in written.cells()],
-                "strata": [asdict(cell) for cell in written.strata()],
-                "solo": None if solo is None else asdict(solo),
-                "verdicts": [asdict(count) for count in written.verdicts()],
-                "exactness": summary.exactness,
-                "max_tokens": summary.max_tokens,
-                "usage": asdict(summary.usage),
+            _write_json(folder / SCORES, _scores(written, audit))
+            summary = written.scores.summary
+            unscored = tuple(UnscoredReason(**asdict(one)) for one in summary.unscored)
+            found: dict[str, object] = {
+                "exactness": dict(summary.exactness),
+                "outcomes": counts,
                 "unscored": unscored,
-                "audit": None if audit is None else audit.to_json(),
             }
-            _write_json(folder / SCORES, scores)
-            cost = {} if usage is None else {"judge_cost": asdict(usage)}
-            found = {"exactness": summary.exactness, "outcomes": counts, "unscored": unscored}
-            _write_json(folder / RUN, {**info, **cost, **found})
+            if usage is not None:
+                found["judge_cost"] = JudgeCost(**asdict(usage))
+            (folder / RUN).write_text(record.model_copy(update=found).to_json(), encoding="utf-8", newline="")
             if _same(folder, out):
-                raise _Unchanged  # noqa: TRY301 - what was written is thrown away by it
-    except _Unchanged:
+                raise _UnchangedError  # noqa: TRY301 - it discards the new folder
+    except _UnchangedError:
         pass
-    return read_run(out)
+    read = read_run(out)
+    vars(read).update(scores=written.scores, solo=written.solo)  # of the same outcomes: nothing is computed twice
+    return read
 
 
-def check_run_target(out: Path, info: Mapping[str, Any]) -> None:
-    """See that a run may be written to `out`, before anything is generated for it.
+def check_run_target(out: Path, record: RunRecord) -> None:
+    """Check that a run may be written to `out`, before anything is generated for it.
 
     Raises:
         OutputError: when it holds anything but this run: another model, other rows, other sampling.
@@ -190,53 +175,84 @@ def check_run_target(out: Path, info: Mapping[str, Any]) -> None:
         return
     if not (out / RUN).is_file():
         raise OutputError(f"{out}: exists, and is no run folder: choose another --out")
-    there = read_run(out).info
+    there = read_record(out)
     differ = [
         f"{part}.{key} is {was!r}, not {value!r}"
         for part in _IDENTITY
-        for key, value in info[part].items()
-        if (was := there.get(part, {}).get(key)) != value and (part != "engine" or key in _ENGINE)
+        for key, value in _values(getattr(record, part)).items()
+        if (was := _values(getattr(there, part)).get(key)) != value and (part != "engine" or key in _ENGINE)
     ]
     if differ:
         raise OutputError(f"{out}: holds another run: {'; '.join(differ)}: choose another --out")
 
 
 def read_run(path: Path) -> RunFolder:
-    """Open a run's folder.
+    """Open a run's folder. Only `run.json` is read.
 
     Raises:
-        DataError: when it is none.
+        DataError: when there is none, or for each field of it that has another form than expected.
     """
-    try:
-        info = json.loads((path / RUN).read_text(encoding="utf-8"))
-        if not isinstance(info, dict) or not isinstance(info.get("model"), dict) or "id" not in info["model"]:
-            raise DataError(f"{path / RUN}: names no model: it is no run of offtraj")
-        return RunFolder(path, info)
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{path}: no run folder: it has no {RUN}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path / RUN}: cannot be read: {error}") from error
+    return RunFolder(path, read_record(path))
 
 
-class _Unchanged(Exception):
-    """What was just written is what is there already."""
+async def _write_outcomes(path: Path, outcomes: AsyncIterator[Outcome]) -> OutcomeCounts:
+    import pyarrow.parquet as pq
+
+    schema = outcome_schema()
+    counts = {"correct": 0, "incorrect": 0, "unscored": 0}
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        waiting: list[Outcome] = []
+        async for outcome in outcomes:
+            counts[outcome.verdict] += 1
+            waiting.append(outcome)
+            if len(waiting) == _ROW_GROUP:
+                writer.write_batch(outcomes_to_batch(waiting, schema))
+                waiting = []
+        if waiting or not any(counts.values()):
+            writer.write_batch(outcomes_to_batch(waiting, schema))
+    return OutcomeCounts(**counts)
+
+
+def _scores(run: RunFolder, audit: AuditReport | None) -> dict[str, object]:
+    """The content of `scores.json`."""
+    cells, strata, verdicts, summary = run.scores
+    return {
+        "scores": [asdict(cell) for cell in cells],
+        "strata": [asdict(cell) for cell in strata],
+        "solo": None if run.solo is None else asdict(run.solo),
+        "verdicts": [asdict(count) for count in verdicts],
+        "exactness": summary.exactness,
+        "max_tokens": summary.max_tokens,
+        "usage": asdict(summary.usage),
+        "unscored": [asdict(one) for one in summary.unscored],
+        "audit": None if audit is None else audit.to_json(),
+    }
+
+
+class _UnchangedError(Exception):
+    """The folder already holds what was just written."""
 
 
 def _same(new: Path, old: Path) -> bool:
-    """Whether both hold the same outcomes of the same run, whatever time it took."""
+    """Whether both hold the same outcomes of the same run, however long it took."""
     if not all((old / name).is_file() for name in (RUN, OUTCOMES, SCORES)):
         return False
     try:
-        infos = [json.loads((folder / RUN).read_text(encoding="utf-8")) for folder in (new, old)]
-    except (OSError, ValueError):
+        records = [_identifying(read_record(folder)) for folder in (new, old)]
+    except DataError:
         return False
-    for info in infos:
-        for name in _COST:
-            info.pop(name, None)
-        engine = info.get("engine") or {}
-        info["engine"] = {key: engine[key] for key in _ENGINE if key in engine}
     digests = [[file_sha256(folder / name) for name in (OUTCOMES, SCORES)] for folder in (new, old)]
-    return infos[0] == infos[1] and digests[0] == digests[1]
+    return records[0] == records[1] and digests[0] == digests[1]
+
+
+def _identifying(record: RunRecord) -> dict[str, Any]:
+    values = {name: value for name, value in _values(record).items() if name not in _COST}
+    engine = values.get("engine") or {}
+    return {**values, "engine": {key: engine[key] for key in _ENGINE if key in engine}}
+
+
+def _values(part: BaseModel | None) -> dict[str, Any]:
+    return {} if part is None else part.model_dump(mode="json", exclude_unset=True)
 
 
 def _write_json(path: Path, value: object) -> None:

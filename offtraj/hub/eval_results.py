@@ -9,47 +9,67 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from offtraj.errors import DataError, OutputError, UsageError
-from offtraj.evaluate.run_folder import RunFolder
 from offtraj.metrics.scores import Cell
 from offtraj.metrics.summary import RunSummary
+from offtraj.run.record import RUN, RunData, RunRecord
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry
 
-__all__ = ["eval_results", "write_eval_results"]
+__all__ = ["RunResults", "eval_results", "write_eval_results"]
 
 _FOLDER = ".eval_results"
 _VARIANT, _SUBSET = "default", "individual"
 
 
-def eval_results(run: RunFolder) -> list[EvalResultEntry]:
-    """The results of a run, one for each configuration that it was on.
+class RunResults(Protocol):
+    """What is needed of a run, such as an `offtraj.evaluate.scored_run.ScoredRun`."""
+
+    @property
+    def path(self) -> Path:
+        """The run's folder, for messages."""
+
+    @property
+    def record(self) -> RunRecord:
+        """Model, data set and time."""
+
+    @property
+    def cells(self) -> Sequence[Cell]:
+        """The scores."""
+
+    @property
+    def summary(self) -> RunSummary:
+        """How prompts were sent."""
+
+
+def eval_results(run: RunResults) -> list[EvalResultEntry]:
+    """The results of a run, one for each configuration that it was evaluated on.
 
     Raises:
-        UsageError: when they belong to no data set of the Hub, are of a part of the rows, or there are none.
+        UsageError: when the run does not name a data set on the Hub, is of a part of the rows, or has no score.
     """
-    repo, revision = run.info.get("repo"), run.info["data"].get("revision")
+    data, repo = run.record.data or RunData(), run.record.repo
     if repo is None:
         remedy = (
             "run again with this version"
-            if revision
+            if data.revision
             else "publish the data set and run on ORG/NAME@vVERSION, or declare `publish.repo` in its spec and run again"
         )
         raise UsageError(f"{run.path}: does not say which data set of the Hub it was on: {remedy}")
-    if run.info["data"].get("limit") is not None:
-        limit = run.info["data"]["limit"]
-        raise UsageError(f"{run.path}: is of {limit} rows of each set only, which is no result: run without --limit")
-    summary = run.summary()
-    entries = [_entry(run, cell, summary, str(repo), revision) for cell in _scalars(run)]
+    if data.limit is not None:
+        raise UsageError(
+            f"{run.path}: is of {data.limit} rows of each set only, which is no result: run without --limit"
+        )
+    entries = [_entry(run, cell, data, repo) for cell in _scalars(run)]
     if not entries:
         raise UsageError(f"{run.path}: has no score for the variant {_VARIANT!r} on the subset {_SUBSET!r}")
     return entries
 
 
-def write_eval_results(target: Path, runs: Sequence[RunFolder]) -> list[Path]:
+def write_eval_results(target: Path, runs: Sequence[RunResults]) -> list[Path]:
     """Write the results of a model's runs: a file, or `.eval_results/NAME.yaml` for each data set in a folder.
 
     A file that holds results of the same tasks is replaced.
@@ -61,7 +81,7 @@ def write_eval_results(target: Path, runs: Sequence[RunFolder]) -> list[Path]:
     from huggingface_hub import eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
 
-    models = list(dict.fromkeys((run.info["model"]["path"], run.info["model"]["revision"]) for run in runs))
+    models = list(dict.fromkeys((run.record.model.path, run.record.model.revision) for run in runs))
     if len(models) > 1:
         names = ", ".join(f"{path}@{revision}" for path, revision in models)
         raise UsageError(f"--eval-results: results stand in their model's repository, and these are several: {names}")
@@ -86,31 +106,35 @@ def write_eval_results(target: Path, runs: Sequence[RunFolder]) -> list[Path]:
     return list(files)
 
 
-def _scalars(run: RunFolder) -> Iterator[Cell]:
-    for cell in run.cells():
+def _scalars(run: RunResults) -> Iterator[Cell]:
+    for cell in run.cells:
         whole = cell.guide is None and cell.axis_value is None
         if whole and (cell.variant, cell.subset) == (_VARIANT, _SUBSET) and cell.score is not None:
             yield cell
 
 
-def _entry(run: RunFolder, cell: Cell, summary: RunSummary, repo: str, revision: str | None) -> EvalResultEntry:
+def _entry(run: RunResults, cell: Cell, data: RunData, repo: str) -> EvalResultEntry:
     from huggingface_hub import EvalResultEntry, constants
 
-    data = run.info["data"]
-    config = next(config for config in data["configs"] if config.startswith(f"{cell.test}--"))
+    configs = [config for config in data.configs or () if config.startswith(f"{cell.test}--")]
+    if not configs:
+        raise DataError(
+            f"{run.path / RUN}: data.configs: expected a configuration of {cell.test}, got {data.configs!r}"
+        )
+    timing, revision = run.record.timing, data.revision
     return EvalResultEntry(
         dataset_id=repo,
-        task_id=config,
+        task_id=configs[0],
         value=cell.score,
         dataset_revision=revision,
-        date=run.info.get("timing", {}).get("finished") or datetime.now(UTC).date().isoformat(),
+        date=(timing and timing.finished) or datetime.now(UTC).date().isoformat(),
         source_url=f"{constants.ENDPOINT}/datasets/{repo}" + (f"/tree/{revision}" if revision else ""),
-        source_name=f"offtraj {run.info['offtraj']}",
-        notes="; ".join(_notes(run.info, cell, summary)),
+        source_name=f"offtraj {run.record.offtraj or 'of an unknown version'}",
+        notes="; ".join(_notes(run, cell, data)),
     )
 
 
-def _notes(info: Any, cell: Cell, summary: RunSummary) -> Iterator[str]:
+def _notes(run: RunResults, cell: Cell, data: RunData) -> Iterator[str]:
     axis_values = "positions" if cell.test == "recoverability" else "ratios"
     yield f"share of right answers, mean over {axis_values}, {cell.variant} variant, {cell.subset} subset"
     yield f"n = {cell.n} on {cell.questions} questions"
@@ -119,12 +143,12 @@ def _notes(info: Any, cell: Cell, summary: RunSummary) -> Iterator[str]:
     yield f"{cell.unscored} unscored, {cell.truncated} truncated, {cell.no_answer} without an answer"
     if cell.usage.cut_off:
         yield f"{cell.usage.cut_off} of {cell.usage.completions} completions ran out of tokens"
-    if summary.mark:
-        yield summary.sent
-    judge = info.get("judge")
-    yield f"graded by {info.get('verifier', 'the rule')}" + (f" and {judge['judge']['model']}" if judge else "")
-    if info["data"].get("revision") is None:
-        yield f"run on a local copy of version {info['data']['version']}, not fetched from the Hub"
+    if run.summary.mark:
+        yield run.summary.sent
+    judge = run.record.judge
+    yield f"graded by {run.record.verifier or 'the rule'}" + (f" and {judge.judge.model}" if judge else "")
+    if data.revision is None:
+        yield f"run on a local copy of version {data.version}, not fetched from the Hub"
 
 
 def _path(target: Path, repo: str) -> Path:
@@ -139,7 +163,7 @@ def _task(entry: EvalResultEntry) -> tuple[str, str]:
 
 
 def _check(path: Path, entries: Sequence[EvalResultEntry]) -> None:
-    """See that nobody else's results are written over."""
+    """Check that no results of other tasks are overwritten."""
     if not path.exists():
         return
     from huggingface_hub import parse_eval_result_entries

@@ -1,4 +1,7 @@
-"""Two runs on what they have in common: paired differences, with intervals and p-values. Pure functions."""
+"""Paired differences between two runs on their common rows or questions, with p-values. Pure functions.
+
+Intervals are computed in `intervals`.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,39 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from offtraj.metrics.scores import Interval, bootstrap_interval
+from offtraj.metrics.intervals import HEADLINE_QUESTIONS, Floats, Interval, paired_interval
 from offtraj.run.outcome import Outcome
 from offtraj.spec import TestName
+from offtraj_builders.definitions import test_order
 
-__all__ = ["Comparison", "Difference", "LeftOut", "Unit", "compare", "paired_interval", "paired_p", "two_sample_p"]
+__all__ = ["Comparison", "Difference", "LeftOut", "Unit", "compare", "paired_p", "two_sample_p"]
 
 Unit = Literal["row", "question"]
-"""What two runs have in common: rows (one outcome each for a row and sample), or, where not a single row of a test
-is, questions (one share each for a question and position or ratio)."""
+"""What outcomes of two runs are paired by: rows (one outcome for each row and sample) or, where the runs share no row
+of a test, questions (one share for each question and position or ratio)."""
 
 _PERMUTATIONS = 9999
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One group of outcomes of two runs. Shares, not percent."""
+    """The difference between two runs in one group of outcomes. Shares, not percent."""
 
     test: TestName
     variant: str
     subset: str
     guide: str | None
-    """None over all guides, and in recoverability."""
+    """None over all guides, and in tests without one."""
     position: float | None
-    """None over all positions, and in guidability."""
+    """None over all positions, and in tests whose axis is the ratio."""
     ratio: float | None
-    """None over all ratios."""
+    """None over all ratios, and in tests whose axis is the position."""
     by: Unit
     common: int
-    """Units on which the difference stands: both runs have an outcome with a verdict there."""
+    """Units that are compared: both runs have an outcome with a verdict for each."""
     questions: int
-    """Questions of these."""
+    """Number of distinct questions of these units."""
     unscored: int
     """Common units without a verdict in one of the runs."""
     only_first: int
@@ -48,25 +51,33 @@ class Difference:
     """Units that only one of the runs has."""
     first: float
     second: float
-    """The scores on the common units; each unit counts the same, and over several positions or ratios each of these."""
+    """The scores on the common units; all units have the same weight, and over several positions or ratios all of
+    these have the same weight."""
     difference: float
     """`second` - `first`."""
     interval: Interval | None
-    """95 %, by bootstrap over common questions; none for fewer than two."""
+    """95 %, clustered by question; none for fewer than `INTERVAL_QUESTIONS` common questions."""
     p: float | None
-    """That the runs do not differ: two-sided, by swapping them question by question. None for fewer than two."""
+    """Two-sided p-value of no difference, by permutation of the runs within questions. None for fewer than two
+    questions."""
     t_test_p: float | None
-    """Student's two-sample t-test on all outcomes of either run, common or not, as the paper compares checkpoints
-    (section 4.1; it says no more of it). It takes them for independent, and knows neither pairs nor questions."""
+    """p-value of Student's two-sample t-test on all outcomes of each run, common or not, with which the paper compares
+    checkpoints (section 4.1, without further detail). It assumes independent outcomes: neither pairs nor questions
+    enter it."""
 
     @property
     def axis_value(self) -> float | None:
-        """Its position, or its ratio in guidability; none over all of them."""
+        """Value on the test's axis, a position or a ratio; none over all values."""
         return self.ratio if self.position is None else self.position
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the common questions are fewer than `HEADLINE_QUESTIONS`."""
+        return self.questions < HEADLINE_QUESTIONS
 
 
 class LeftOut(NamedTuple):
-    """A group that could not be compared."""
+    """A group in which the runs have nothing in common."""
 
     test: TestName
     variant: str
@@ -74,29 +85,33 @@ class LeftOut(NamedTuple):
     guide: str | None
     first: int
     second: int
-    """How many outcomes each run has in it."""
+    """Number of outcomes of each run in the group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that can be said of two runs."""
+    """The differences between two runs."""
 
     differences: Sequence[Difference]
     left_out: Sequence[LeftOut]
-    """Groups of which the runs have nothing in common."""
+    """Groups in which the runs have nothing in common."""
 
 
 def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> Comparison:
-    """What the second run scores more than the first, group by group as `summarise` has them.
+    """Differences of the second run from the first, for the groups of `summarise`.
 
-    Outcomes are paired by row and sample in each test of which the runs share any row, and by question and
-    position or ratio where they share none, as runs of two models on sets that were made for each do.
+    In each test, outcomes are paired by row and sample if the runs share any row of it. Otherwise they are paired by
+    question and position or ratio, as for two models that were each run on the sets made for them.
     """
     runs = _groups(first), _groups(second)
     rows = [_rows(groups) for groups in runs]
-    by: dict[TestName, Unit] = {test: "row" if rows[0][test] & rows[1][test] else "question" for test in _TESTS}
+    by: dict[TestName, Unit] = {
+        test: "row" if rows[0].get(test, set()) & rows[1].get(test, set()) else "question"
+        for test in {**rows[0], **rows[1]}
+    }
     keys = sorted(
-        {*runs[0], *runs[1]}, key=lambda key: (_TESTS.index(key[0]), key[1] != "default", *key[1:3], key[3] or "")
+        {*runs[0], *runs[1]},
+        key=lambda key: (test_order(key[0]), key[0], key[1] != "default", *key[1:3], key[3] or ""),
     )
     differences: list[Difference] = []
     left_out: list[LeftOut] = []
@@ -109,34 +124,14 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> Comparison:
     return Comparison(differences, left_out)
 
 
-def paired_interval(difference: _Floats, weight: _Floats) -> Interval | None:
-    """95 % interval of a paired difference, by bootstrap over questions.
+def paired_p(difference: Floats, weight: Floats) -> float | None:
+    """Two-sided p-value of no difference, by permutation: within each question the runs are swapped or not.
+
+    Exact where the permutations are few, otherwise from a fixed sample of them.
 
     Args:
-        difference: Sums of second minus first, for each question (row) and position or ratio (column).
-        weight: Of how many units each is the sum. The statistic is the mean over columns of sum(difference) /
-            sum(weight).
-
-    Returns:
-        None for fewer than two questions. Where all differ by the same the bootstrap has nothing to resample;
-        the interval then reaches as far as Wilson's does for a difference that none of as many questions showed.
-    """
-    from scipy import stats
-
-    questions = len(weight)
-    if questions < 2:
-        return None
-    each = difference.sum(axis=1) / weight.sum(axis=1)
-    if np.ptp(each) < _SAME:
-        reach = stats.binomtest(0, questions).proportion_ci(0.95, method="wilson").high
-        return Interval(max(-1.0, float(each[0] - reach)), min(1.0, float(each[0] + reach)))
-    return bootstrap_interval(difference, weight)
-
-
-def paired_p(difference: _Floats, weight: _Floats) -> float | None:
-    """Two-sided p-value of no difference, by permutation: in each question the runs may be swapped, as a whole.
-
-    Exact where there are few ways to swap, else from a fixed sample of them. Arguments as of `paired_interval`.
+        difference: As for `paired_interval`.
+        weight: Likewise.
 
     Returns:
         None for fewer than two questions.
@@ -148,7 +143,7 @@ def paired_p(difference: _Floats, weight: _Floats) -> float | None:
     # A swap changes the sign of a question's share in the difference, and no weight.
     shares = (difference / weight.sum(axis=0)).mean(axis=1)
     shares = shares[np.abs(shares) > _SAME]
-    if len(shares) < 2:  # either way round it is the same
+    if len(shares) < 2:  # both permutations are as extreme
         return 1.0
     result = stats.permutation_test(
         (shares,),
@@ -182,20 +177,19 @@ def two_sample_p(first: Sequence[bool], second: Sequence[bool]) -> float | None:
     return float(stats.ttest_ind_from_stats(mean_a, std_a, a, mean_b, std_b, b).pvalue)
 
 
-_Floats = NDArray[np.float64]
 _Key = tuple[TestName, str, str, str | None]
 _SAME = 1e-12
-_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
 
 
 class _Point(NamedTuple):
-    """What of an outcome a comparison is made of."""
+    """The fields of an outcome that a comparison depends on."""
 
     row: str
     sample: int
     question: str
+    axis: Literal["position", "ratio"]
     at: float
-    """Its position, or its ratio in guidability."""
+    """Value on that axis."""
     correct: bool | None
     """None without a verdict."""
 
@@ -210,7 +204,8 @@ def _groups(outcomes: Iterable[Outcome]) -> dict[_Key, list[_Point]]:
             outcome.row_id,
             outcome.sample,
             f"{outcome.benchmark}\0{outcome.question_id}",
-            outcome.ratio if outcome.position is None else outcome.position,
+            "ratio" if outcome.position is None else "position",
+            outcome.axis_value,
             None if outcome.verdict == "unscored" else outcome.verdict == "correct",
         )
         for subset in outcome.subsets:
@@ -221,10 +216,10 @@ def _groups(outcomes: Iterable[Outcome]) -> dict[_Key, list[_Point]]:
 
 
 def _rows(groups: dict[_Key, list[_Point]]) -> dict[TestName, set[str]]:
-    rows: dict[TestName, set[str]] = {test: set() for test in _TESTS}
+    rows: dict[TestName, set[str]] = defaultdict(set)
     for key, points in groups.items():
         rows[key[0]].update(point.row for point in points)
-    return rows
+    return dict(rows)
 
 
 def _differences(key: _Key, by: Unit, first: Sequence[_Point], second: Sequence[_Point]) -> Iterator[Difference]:
@@ -255,14 +250,15 @@ def _difference(
         weight[at] += 1
         sums[0][at] += a.share or 0.0
         sums[1][at] += b.share or 0.0
+    axis = first[0].axis
     scores = [float((run.sum(axis=0) / weight.sum(axis=0)).mean()) for run in sums]
     return Difference(
         test=test,
         variant=variant,
         subset=subset,
         guide=guide,
-        position=axis_value if test == "recoverability" else None,
-        ratio=axis_value if test == "guidability" else None,
+        position=axis_value if axis == "position" else None,
+        ratio=axis_value if axis == "ratio" else None,
         by=by,
         common=len(scored),
         questions=len(questions),
@@ -281,12 +277,12 @@ def _difference(
 
 
 class _Unit(NamedTuple):
-    """What one run made of one unit."""
+    """The outcomes of one run for one unit."""
 
     question: str
     at: float
     share: float | None
-    """Of correct outcomes; none without any verdict."""
+    """Share of correct outcomes; none without a verdict."""
 
 
 def _units(points: Sequence[_Point], by: Unit) -> dict[tuple[object, ...], _Unit]:

@@ -1,48 +1,27 @@
-"""From outcomes to scores: pure functions, with intervals that know which outcomes share a question."""
+"""Scores of groups of outcomes, such as one test, variant, subset and position. Pure functions.
+
+Intervals are computed in `intervals`, differences between runs in `comparison`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from offtraj.grading.verdict import VerdictName
+from offtraj.metrics.intervals import HEADLINE_QUESTIONS, Interval, clustered_interval, percent_or_count
 from offtraj.metrics.usage import OutcomeTokens, TokenUsage, token_usage
 from offtraj.run.outcome import Outcome
 from offtraj.run.solo import rate_order
 from offtraj.spec import TestName
+from offtraj_builders.definitions import test_order
 
-__all__ = [
-    "Cell",
-    "Interval",
-    "VerdictCount",
-    "bootstrap_interval",
-    "clustered_interval",
-    "count_verdicts",
-    "percent",
-    "stratify",
-    "summarise",
-]
-
-_RESAMPLES = 2000
-_Numbers = NDArray[np.int64] | NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95 % interval, as shares."""
-
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """In percent."""
-        return f"{100 * self.low:.1f}–{100 * self.high:.1f}"
+__all__ = ["Cell", "CellGroups", "VerdictCount", "VerdictCounter", "count_verdicts", "stratify", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +32,25 @@ class Cell:
     variant: str
     subset: str
     guide: str | None
-    """None over all guides, and in recoverability."""
+    """None over all guides, and in tests without one."""
     position: float | None
-    """None over all positions, and in guidability."""
+    """None over all positions, and in tests whose axis is the ratio."""
     ratio: float | None
-    """None over all ratios."""
+    """None over all ratios, and in tests whose axis is the position."""
     n: int
-    """Outcomes with a verdict; unscored ones are not among them."""
+    """Outcomes with a verdict; unscored ones are not counted."""
     questions: int
-    """How many questions they stand on."""
+    """Number of distinct questions of these outcomes."""
     score: float | None
-    """Share of correct ones; over several positions or ratios the mean of their shares (paper, Table 1).
-    None without any."""
+    """Share of correct outcomes; over several positions or ratios the mean of their shares (paper, Table 1).
+    None without a verdict."""
     interval: Interval | None
-    """By bootstrap over questions; none for fewer than two."""
+    """95 %, clustered by question; none for fewer than `INTERVAL_QUESTIONS` questions."""
     truncated: int
     no_answer: int
     unscored: int
     revealed: int
-    """Outcomes whose steer gives the gold answer away."""
+    """Outcomes whose steer contains the gold answer."""
     by_rule: int
     judged: int
     usage: TokenUsage
@@ -79,143 +58,129 @@ class Cell:
     benchmark: str | None = None
     """None over all benchmarks."""
     solve_rate: str | None = None
-    """How often the model that the rows were made for solves their questions solo, such as `7/8`; none over all."""
+    """Solo solve rate of the questions, of the model that the rows were made for, such as `7/8`; none over all."""
     net_n: int = 0
-    """As `n`, without the revealed ones."""
+    """As `n`, without revealed outcomes."""
     net_score: float | None = None
-    """As `score`, net of revealed answers: rows whose steer gives the gold answer away are left out. (The paper's
-    Table 2 subtracts them instead, and so counts each as a wrong one.)"""
+    """As `score`, net of revealed answers: outcomes whose steer contains the gold answer are left out. (The paper's
+    Table 2 subtracts their share instead, which counts each of them as incorrect.)"""
     net_interval: Interval | None = None
+    """As `interval`, for `net_score`."""
 
     @property
     def axis_value(self) -> float | None:
-        """Its position, or its ratio in guidability; none over all of them."""
+        """Value on the test's axis, a position or a ratio; none over all values."""
         return self.ratio if self.position is None else self.position
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the questions are too few for a headline: there are some, but fewer than `HEADLINE_QUESTIONS`."""
+        return self.score is not None and self.questions < HEADLINE_QUESTIONS
+
+    def __str__(self) -> str:
+        """The score in percent, with its interval or the number of its questions; a dash for none."""
+        return percent_or_count(self.score, self.interval, self.questions)
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictCount:
-    """How many outcomes one decider gave one verdict for one reason."""
+    """Number of outcomes with the same decider, verdict and reason."""
 
     decided_by: str | None
-    """`rule`, `judge` or `execution`; none for what is unscored."""
+    """`rule`, `judge` or `execution`; none for unscored outcomes."""
     verdict: VerdictName
     reason: str
     n: int
 
 
 def count_verdicts(outcomes: Iterable[Outcome]) -> list[VerdictCount]:
-    """All outcomes by decider, verdict and reason, the most frequent first within each decider."""
-    counts = Counter((o.decided_by, o.verdict, o.reason.partition(":")[0]) for o in outcomes)
-    ordered = sorted(counts.items(), key=lambda item: (_DECIDERS.index(item[0][0]), -item[1], item[0][1:]))
-    return [VerdictCount(decider, verdict, reason, n) for (decider, verdict, reason), n in ordered]
+    """Number of outcomes by decider, verdict and reason, the most frequent first within each decider."""
+    counts = VerdictCounter()
+    for outcome in outcomes:
+        counts.add(outcome)
+    return counts.counts()
 
 
 def summarise(outcomes: Iterable[Outcome]) -> list[Cell]:
-    """One cell for each test, variant, subset, guide and position or ratio, and their averages.
+    """One cell for each test, variant, subset, guide and position or ratio, and for their averages.
 
     Memory grows with the number of outcomes, by a few words each, and not with their texts.
     """
-    groups: dict[_Group, list[_Point]] = defaultdict(list)
+    groups = CellGroups(strata=False)
     for outcome in outcomes:
-        point = _Point.of(outcome)
-        for subset in outcome.subsets:
-            groups[_Group(outcome.test, outcome.variant, subset)].append(point)
-            if outcome.guide is not None:
-                groups[_Group(outcome.test, outcome.variant, subset, guide=outcome.guide)].append(point)
-    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
+        groups.add(outcome, OutcomeTokens.of(outcome))
+    return groups.cells()
 
 
 def stratify(outcomes: Iterable[Outcome]) -> list[Cell]:
-    """The same cells over all guides, for each benchmark and for each solve rate of the questions.
+    """The cells of `summarise` over all guides, once for each benchmark and once for each solo solve rate.
 
-    They are no part of `summarise`: whoever looks for the cell of a test, variant and subset finds one.
+    They are kept apart from `summarise`, in which a test, variant and subset have a single average.
     """
-    groups: dict[_Group, list[_Point]] = defaultdict(list)
+    groups = CellGroups(cells=False)
     for outcome in outcomes:
-        point = _Point.of(outcome)
-        rate = f"{outcome.solved}/{outcome.sampled}"
+        groups.add(outcome, OutcomeTokens.of(outcome))
+    return groups.strata()
+
+
+class VerdictCounter:
+    """Counts verdicts, one outcome after the other."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str | None, VerdictName, str]] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self._counts[outcome.decided_by, outcome.verdict, outcome.reason.partition(":")[0]] += 1
+
+    def counts(self) -> list[VerdictCount]:
+        """As `count_verdicts` returns them."""
+        ordered = sorted(self._counts.items(), key=lambda item: (_DECIDERS.index(item[0][0]), -item[1], item[0][1:]))
+        return [VerdictCount(decider, verdict, reason, n) for (decider, verdict, reason), n in ordered]
+
+
+class CellGroups:
+    """Groups outcomes by cell, one after the other. An outcome is held once, in a few words, for all its cells."""
+
+    def __init__(self, *, cells: bool = True, strata: bool = True) -> None:
+        """Collect what `cells`, `strata` or both need."""
+        self._with_cells, self._with_strata = cells, strata
+        self._cells: dict[_Group, list[_Point]] = defaultdict(list)
+        self._strata: dict[_Group, list[_Point]] = defaultdict(list)
+
+    def add(self, outcome: Outcome, tokens: OutcomeTokens) -> None:
+        """Add one outcome with its token usage."""
+        point = _Point.of(outcome, tokens)
         for subset in outcome.subsets:
-            groups[_Group(outcome.test, outcome.variant, subset, benchmark=outcome.benchmark)].append(point)
-            groups[_Group(outcome.test, outcome.variant, subset, solve_rate=rate)].append(point)
-    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
+            key = outcome.test, outcome.variant, subset
+            if self._with_cells:
+                self._cells[_Group(*key)].append(point)
+                if outcome.guide is not None:
+                    self._cells[_Group(*key, guide=outcome.guide)].append(point)
+            if self._with_strata:
+                self._strata[_Group(*key, benchmark=outcome.benchmark)].append(point)
+                self._strata[_Group(*key, solve_rate=f"{outcome.solved}/{outcome.sampled}")].append(point)
 
+    def cells(self) -> list[Cell]:
+        """As `summarise` returns them."""
+        return _all_cells(self._cells)
 
-def clustered_interval(correct: NDArray[np.int64], total: NDArray[np.int64], *, level: float = 0.95) -> Interval | None:
-    """Interval of a mean of shares, by bootstrap over clusters.
-
-    Args:
-        correct: Correct outcomes of each cluster (row) in each stratum (column).
-        total: All outcomes of each cluster in each stratum. The statistic is the mean over strata of
-            sum(correct) / sum(total); strata that a resample leaves empty do not count in it.
-        level: Confidence.
-
-    Returns:
-        None for fewer than two clusters. Where all clusters agree the bootstrap has nothing to resample;
-        the interval is then Wilson's, with clusters for observations.
-    """
-    from scipy import stats
-
-    clusters = len(total)
-    if clusters < 2:
-        return None
-    shares = correct.sum(axis=1) / total.sum(axis=1)
-    if np.all(shares == shares[0]) and shares[0] in (0.0, 1.0):
-        wilson = stats.binomtest(int(shares[0]) * clusters, clusters).proportion_ci(level, method="wilson")
-        return Interval(float(wilson.low), float(wilson.high))
-    return bootstrap_interval(correct, total, level=level)
-
-
-def bootstrap_interval(values: _Numbers, weights: _Numbers, *, level: float = 0.95) -> Interval:
-    """Percentile interval of the mean over strata (columns) of sum(values) / sum(weights), resampling clusters (rows).
-
-    Percentiles of resamples are too narrow for few clusters, as normal ones are against Student's: they are
-    taken further out by as much (Hesterberg 2015, "What teachers should know about the bootstrap", 3.2).
-
-    The resamples are the same for the same number of clusters. Strata that a resample leaves empty do not count
-    in it. There must be two clusters or more.
-    """
-    from scipy import stats
-
-    def statistic(index: NDArray[np.int64], axis: int = -1) -> NDArray[np.float64]:  # noqa: ARG001 - scipy's signature
-        right, of = values[index].sum(axis=-2), weights[index].sum(axis=-2)  # over the clusters drawn
-        strata = np.divide(right, of, out=np.full(right.shape, np.nan), where=of > 0)
-        return np.nanmean(strata, axis=-1)  # type: ignore[no-any-return]
-
-    clusters = len(weights)
-    reach = np.sqrt(clusters / (clusters - 1)) * stats.t.ppf((1 + level) / 2, clusters - 1)
-    result = stats.bootstrap(
-        (np.arange(clusters),),
-        statistic,
-        n_resamples=_RESAMPLES,
-        batch=max(1, 250_000 // max(1, values.size)),
-        confidence_level=float(1 - 2 * stats.norm.cdf(-reach)),
-        method="percentile",
-        vectorized=True,
-        axis=-1,
-        rng=np.random.default_rng(0),
-    )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
-
-
-def percent(share: float | None, interval: Interval | None = None) -> str:
-    """As it is shown, with its interval in parentheses; a dash where there is none."""
-    if share is None:
-        return "–"
-    return f"{100 * share:.1f}" + ("" if interval is None else f" ({interval})")
+    def strata(self) -> list[Cell]:
+        """As `stratify` returns them."""
+        return _all_cells(self._strata)
 
 
 _DECIDERS = ("rule", "judge", "execution", None)
-_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
 
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """What of an outcome a score is made of."""
+    """The fields of an outcome that a score depends on."""
 
     question: str
+    axis: Literal["position", "ratio"]
     at: float
-    """Its position, or its ratio in guidability."""
+    """Value on that axis."""
     verdict: str
     reason: str
     decided_by: str | None
@@ -223,21 +188,21 @@ class _Point:
     use: OutcomeTokens
 
     @classmethod
-    def of(cls, outcome: Outcome) -> _Point:
-        at = outcome.ratio if outcome.position is None else outcome.position
-        return cls(  # of words that many outcomes share, one is held
+    def of(cls, outcome: Outcome, tokens: OutcomeTokens) -> _Point:
+        return cls(  # strings that many outcomes share are stored once
             intern(f"{outcome.benchmark}\0{outcome.question_id}"),
-            at,
+            "ratio" if outcome.position is None else "position",
+            outcome.axis_value,
             intern(outcome.verdict),
             intern(outcome.reason),
             outcome.decided_by and intern(outcome.decided_by),
             outcome.reveals_answer,
-            OutcomeTokens.of(outcome),
+            tokens,
         )
 
 
 class _Group(NamedTuple):
-    """What the outcomes of a cell have in common, but for their position or ratio."""
+    """The fields that the outcomes of a cell share, except for position or ratio."""
 
     test: TestName
     variant: str
@@ -250,10 +215,15 @@ class _Group(NamedTuple):
         default = 0 if self.variant == "default" else 1
         rate = (-1.0, -1) if self.solve_rate is None else rate_order(self.solve_rate)
         names = (self.variant, self.subset, self.guide or "")
-        return _TESTS.index(self.test), default, *names, self.benchmark is None, self.benchmark or "", *rate
+        return test_order(self.test), self.test, default, *names, self.benchmark is None, self.benchmark or "", *rate
+
+
+def _all_cells(groups: Mapping[_Group, Sequence[_Point]]) -> list[Cell]:
+    return [cell for group in sorted(groups, key=_Group.order) for cell in _cells(group, groups[group])]
 
 
 def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:
+    axis = points[0].axis
     axis_values = sorted({point.at for point in points})
     for axis_value in [None, *axis_values]:
         inside = [point for point in points if axis_value is None or point.at == axis_value]
@@ -268,8 +238,8 @@ def _cells(group: _Group, points: Sequence[_Point]) -> Iterator[Cell]:
             variant=group.variant,
             subset=group.subset,
             guide=group.guide,
-            position=axis_value if group.test == "recoverability" else None,
-            ratio=axis_value if group.test == "guidability" else None,
+            position=axis_value if axis == "position" else None,
+            ratio=axis_value if axis == "ratio" else None,
             n=len(scored),
             questions=len({point.question for point in scored}),
             score=score,

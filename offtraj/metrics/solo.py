@@ -1,4 +1,4 @@
-"""Average Pass@1 of a model with nothing injected, with its interval. Sampling is left to `offtraj.run.solo`."""
+"""Solo score of a model: average Pass@1 with its interval. Sampling is left to `offtraj.run.solo`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offtraj.metrics.scores import Interval, clustered_interval, percent
+from offtraj.metrics.intervals import HEADLINE_QUESTIONS, Interval, clustered_interval, percent_or_count
 from offtraj.run.solo import SolveRates, rate_order
 
 __all__ = ["SoloScore", "score_solo"]
@@ -15,25 +15,35 @@ __all__ = ["SoloScore", "score_solo"]
 
 @dataclass(frozen=True, slots=True)
 class SoloScore:
-    """Average Pass@1 with nothing injected. Shares, not percent."""
+    """Average Pass@1 of solo samples. Shares, not percent."""
 
     score: float
     """Mean over benchmarks of the share of correct samples (paper, Tables 1, 4 and 5)."""
     interval: Interval | None
-    """By bootstrap over questions; none for fewer than two."""
+    """95 %, clustered by question; none for fewer than `INTERVAL_QUESTIONS` questions."""
     questions: int
     samples: int
     benchmarks: Mapping[str, float]
-    """The share of correct samples of each."""
+    """The share of correct samples of each benchmark."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the questions are fewer than `HEADLINE_QUESTIONS`."""
+        return self.questions < HEADLINE_QUESTIONS
 
     def __str__(self) -> str:
-        """In percent, with the interval."""
-        return percent(self.score, self.interval)
+        """The score in percent, with its interval or the number of its questions."""
+        return percent_or_count(self.score, self.interval, self.questions)
 
 
 def score_solo(rates: SolveRates) -> SoloScore | None:
-    """Average Pass@1 with its interval; `None` without any question."""
-    # In a fixed order: intervals depend on it in the last digit.
+    """Average Pass@1, the mean over benchmarks, with its interval; `None` without any question.
+
+    Args:
+        rates: For each benchmark the number of questions by solve rate. Counts that are pooled over benchmarks give
+            a pooled score, which must be labelled as such.
+    """
+    # In a fixed order: the last digit of an interval depends on it.
     names = sorted(name for name, counts in rates.items() if any(counts.values()))
     if not names:
         return None

@@ -1,6 +1,6 @@
-"""What a whole run's outcomes are beside their scores: how prompts were sent, what ran out of tokens, what is missing.
+"""Summary of a whole run's outcomes besides scores: how prompts were sent, token usage, and what is unscored.
 
-Words for it, too, so that terminal, page and tables say the same.
+The sentences for it are here, too, so that terminal, page and tables use the same ones.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from offtraj.metrics.usage import OutcomeTokens, TokenUsage, token_usage
 from offtraj.model.completion import PromptMode
 from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome
 
-__all__ = ["RunSummary", "Unscored", "summarise_run"]
+__all__ = ["RunCounter", "RunSummary", "Unscored", "summarise_run"]
 
 _EXAMPLES = 3
-_ID = 12  # characters of a row's id that are shown
+_ID = 12  # characters of a row's id in messages
 _REASON = 160
 _REASONS = 50
 _SHOWN = 4
@@ -31,9 +31,9 @@ _SENT: dict[PromptMode, str] = {
     "recorded": "recorded",
 }
 _MEANS: dict[PromptMode, str] = {
-    "text": "the server made tokens of it itself, and may have put others in front or cut them elsewhere",
-    "chat": "the server's chat template put it together, and may have changed the thinking",
-    "recorded": "how the model was asked is not known",
+    "text": "the server tokenised it, and may have added tokens in front or split it differently",
+    "chat": "the server's chat template rendered it, and may have changed the thinking",
+    "recorded": "the prompt that the model saw is not known",
 }
 
 
@@ -44,34 +44,34 @@ class Unscored:
     reason: str
     n: int
     rows: tuple[str, ...]
-    """Ids of some of their rows."""
+    """Ids of at most three of their rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """All outcomes of a run."""
+    """Counts over all outcomes of a run."""
 
     outcomes: int
     exactness: Mapping[PromptMode, int]
-    """How many prompts were sent how, the most frequent first."""
+    """Number of prompts by prompt mode, the most frequent first."""
     max_tokens: tuple[int, ...]
-    """The limit on prompt and completion together; several only where a folder mixes them."""
+    """Limits on the tokens of prompt and completion together; more than one only where outcomes differ in it."""
     usage: TokenUsage
     unscored: tuple[Unscored, ...]
-    """The most frequent reason first."""
+    """By reason, the most frequent first."""
 
     @property
     def mark(self) -> str:
-        """How prompts were sent, for a run that did not send all as token ids; empty for one that did."""
+        """The prompt modes of a run that did not send all prompts as token ids; empty for one that did."""
         return "" if set(self.exactness) <= {"ids"} else ", ".join(self.exactness)
 
     def marked(self, name: str) -> str:
-        """The run's name, marked where not all of its prompts were sent as token ids."""
+        """The run's name, followed by its prompt modes unless all prompts were sent as token ids."""
         return f"{name} ({self.mark})" if self.mark else name
 
     @property
     def sent(self) -> str:
-        """How prompts were sent, and what that means where it was not as token ids."""
+        """How prompts were sent, and what that means for modes other than token ids."""
         counts = ", ".join(
             _SENT[mode] + (f" ({n:,} of {self.outcomes:,})" if len(self.exactness) > 1 else "")
             for mode, n in self.exactness.items()
@@ -83,7 +83,7 @@ class RunSummary:
 
     @property
     def missing(self) -> str:
-        """What is unscored, why, for example where, and what to do; empty where nothing is."""
+        """The number of unscored outcomes, their reasons, an example and the remedy; empty for none."""
         if not self.unscored:
             return ""
         reasons = [f"{_printable(one.reason)} ({one.n:,})" for one in self.unscored[:_SHOWN]]
@@ -102,42 +102,57 @@ class RunSummary:
 
     @property
     def notes(self) -> list[str]:
-        """All of it, a line each."""
+        """Prompt mode, token usage and unscored outcomes, one line each."""
         limit = " or ".join(f"{limit:,}" for limit in self.max_tokens)
-        usage = f"usage: {self.usage}" + (f"; the limit is {limit} tokens, prompt included" if limit else "")
+        usage = f"token usage: {self.usage}" + (f"; the limit is {limit} tokens, prompt included" if limit else "")
         return [line for line in (self.sent, usage, self.missing) if line]
 
 
 def summarise_run(outcomes: Iterable[Outcome]) -> RunSummary:
-    """Count a run's outcomes; memory grows by a few words an outcome."""
-    exactness: Counter[PromptMode] = Counter()
-    limits: set[int] = set()
-    uses: list[OutcomeTokens] = []
-    unscored: dict[str, tuple[int, tuple[str, ...]]] = {}
+    """Counts of a run's outcomes; memory grows by a few words for each outcome."""
+    counts = RunCounter()
     for outcome in outcomes:
-        exactness[outcome.exactness] += 1
+        counts.add(outcome, OutcomeTokens.of(outcome))
+    return counts.summary()
+
+
+class RunCounter:
+    """Counts a run's outcomes, one after the other; memory grows by a few words an outcome."""
+
+    def __init__(self) -> None:
+        self._exactness: Counter[PromptMode] = Counter()
+        self._limits: set[int] = set()
+        self._tokens: list[OutcomeTokens] = []
+        self._unscored: dict[str, tuple[int, tuple[str, ...]]] = {}
+
+    def add(self, outcome: Outcome, tokens: OutcomeTokens) -> None:
+        """Count one outcome with its token usage."""
+        self._exactness[outcome.exactness] += 1
         if outcome.max_tokens is not None:
-            limits.add(outcome.max_tokens)
-        uses.append(OutcomeTokens.of(outcome))
+            self._limits.add(outcome.max_tokens)
+        self._tokens.append(tokens)
         if outcome.verdict == "unscored":
             reason = outcome.reason[:_REASON]
-            reason = reason if reason in unscored or len(unscored) < _REASONS else _OTHERS
-            n, rows = unscored.get(reason, (0, ()))
-            unscored[reason] = n + 1, (*rows, outcome.row_id) if len(rows) < _EXAMPLES else rows
-    return RunSummary(
-        outcomes=len(uses),
-        exactness=dict(sorted(exactness.items(), key=lambda item: (-item[1], item[0]))),
-        max_tokens=tuple(sorted(limits)),
-        usage=token_usage(uses),
-        unscored=tuple(
-            Unscored(reason, n, rows)
-            for reason, (n, rows) in sorted(unscored.items(), key=lambda item: (-item[1][0], item[0]))
-        ),
-    )
+            reason = reason if reason in self._unscored or len(self._unscored) < _REASONS else _OTHERS
+            n, rows = self._unscored.get(reason, (0, ()))
+            self._unscored[reason] = n + 1, (*rows, outcome.row_id) if len(rows) < _EXAMPLES else rows
+
+    def summary(self) -> RunSummary:
+        """As `summarise_run` returns it."""
+        return RunSummary(
+            outcomes=len(self._tokens),
+            exactness=dict(sorted(self._exactness.items(), key=lambda item: (-item[1], item[0]))),
+            max_tokens=tuple(sorted(self._limits)),
+            usage=token_usage(self._tokens),
+            unscored=tuple(
+                Unscored(reason, n, rows)
+                for reason, (n, rows) in sorted(self._unscored.items(), key=lambda item: (-item[1][0], item[0]))
+            ),
+        )
 
 
 def _printable(text: str) -> str:
-    """A server's words on one line, without what would move a terminal's cursor or reorder text."""
+    """A server's message on one line, with control and formatting characters replaced by their code points."""
     return "".join(
         character if character.isprintable() else f"[U+{ord(character):04X}]" for character in text.replace("\n", " ")
     )

@@ -1,4 +1,4 @@
-"""How many tokens completions had, and took: tokens, the limit on them, and the prefix's share of it. Pure functions."""
+"""Token usage of outcomes: tokens of completions, the limit on them, and the prefix's share of it. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from offtraj.run.outcome import Outcome
 __all__ = ["OutcomeTokens", "TokenUsage", "token_usage"]
 
 
-_ENDS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}  # each text is held once
+_ENDS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}  # each string is stored once
 
 
 class OutcomeTokens(NamedTuple):
-    """What one outcome took of its tokens: a few words, however much was written."""
+    """Token usage of one outcome."""
 
     sampled: bool
     finish_reason: FinishReason | None
     tokens: int | None
     prefix_share: float | None
     early: bool
-    """Whether it ran out of tokens before the limit."""
+    """Whether it ended by `length` before the limit was reached."""
 
     @classmethod
     def of(cls, outcome: Outcome) -> OutcomeTokens:
-        """Of one outcome; its texts are not looked at."""
+        """Token usage of an outcome; its texts are not read."""
         return cls(
             outcome.is_sampled,
             None if outcome.finish_reason is None else _ENDS[outcome.finish_reason],
@@ -42,28 +42,28 @@ class OutcomeTokens(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """The tokens of a group of outcomes, whatever their verdicts. Shares of the limit, not percent."""
+    """Token usage of a group of outcomes, of any verdict. Prefixes in shares of the limit, not percent."""
 
     completions: int
-    """Outcomes that have one."""
+    """Number of outcomes with a completion."""
     cut_off: int | None
-    """Completions that ended by `length`: they ran out of tokens. None where none says how it ended."""
+    """Completions that ended by `length`, that is, ran out of tokens. None where no finish reason is known."""
     cut_early: int
-    """Of these, those that ended before the limit: what generated them held fewer tokens than the spec asks for."""
+    """Those of them that ended before the limit, because the engine allows fewer tokens than the spec."""
     mean_tokens: float | None
-    """Of completions; none where it is not known."""
+    """Of completions; none where no count is known."""
     median_tokens: float | None
     mean_prefix_share: float | None
-    """What prefixes take of the limit on prompt and completion together; none where it is not known."""
+    """Prefix tokens as a share of the limit on prompt and completion together; none where it is not known."""
     max_prefix_share: float | None
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is: recordings may say nothing of tokens."""
+        """Whether any of it is known; recordings may not contain token counts."""
         return not (self.cut_off is self.mean_tokens is self.mean_prefix_share is None)
 
     def __str__(self) -> str:
-        """As a sentence, without its full stop."""
+        """One sentence without its full stop."""
         parts = []
         if self.cut_off is not None:
             early = f", {self.cut_early:,} of them before the limit was reached" if self.cut_early else ""
@@ -77,7 +77,7 @@ class TokenUsage:
 
 
 def token_usage(uses: Sequence[OutcomeTokens]) -> TokenUsage:
-    """Add up what outcomes took."""
+    """Token usage of a group of outcomes."""
     sampled = [use for use in uses if use.sampled]
     tokens = [use.tokens for use in sampled if use.tokens is not None]
     shares = [use.prefix_share for use in uses if use.prefix_share is not None]
@@ -94,7 +94,7 @@ def token_usage(uses: Sequence[OutcomeTokens]) -> TokenUsage:
 
 
 def _ended_early(outcome: Outcome) -> bool:
-    """Only said of prompts that were sent as ids: another prompt's tokens are counted by the server in its own way."""
+    """Known only for prompts sent as ids; for others, the server's count of prompt tokens may differ from ours."""
     if outcome.exactness != "ids" or outcome.finish_reason != "length":
         return False
     if outcome.prompt_tokens is None or outcome.tokens is None or outcome.max_tokens is None:

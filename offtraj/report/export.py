@@ -1,4 +1,4 @@
-"""The numbers of runs as JSON, CSV and LaTeX: the same that the terminal shows. Shares but in LaTeX, which has percent."""
+"""The numbers of runs as JSON and CSV, in shares. LaTeX is left to `latex`."""
 
 from __future__ import annotations
 
@@ -8,28 +8,22 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
+from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.comparison import Difference
-from offtraj.metrics.scores import Cell, Interval, percent
-from offtraj.report.scored_run import Compared, ScoredRun
-from offtraj.spec import TestName
+from offtraj.metrics.intervals import Interval
+from offtraj.metrics.scores import Cell
+from offtraj.report.run_comparison import RunComparison
 
-__all__ = [
-    "comparison_csv",
-    "comparison_json",
-    "escape_latex",
-    "scores_csv",
-    "scores_json",
-    "scores_latex",
-]
+__all__ = ["comparison_csv", "comparison_json", "scores_csv", "scores_json"]
 
 
 def scores_json(runs: Sequence[ScoredRun]) -> str:
-    """What `scores.json` says of each run, with its model and folder."""
+    """The content of each run's `scores.json`, with its folder, model and data set."""
     found = [
         {
-            "run": str(one.run.path),
-            "model": one.run.model,
-            "data": one.run.info.get("data"),
+            "run": str(one.path),
+            "model": one.record.model.id,
+            "data": one.record.data and one.record.data.model_dump(mode="json", exclude_unset=True),
             "exactness": one.summary.exactness,
             "max_tokens": one.summary.max_tokens,
             "usage": asdict(one.summary.usage),
@@ -44,15 +38,15 @@ def scores_json(runs: Sequence[ScoredRun]) -> str:
 
 
 def scores_csv(runs: Sequence[ScoredRun]) -> str:
-    """Tidy: a line for each cell; a line of the test `solo` for what a model does solo.
+    """One line for each cell, and one with the test `solo` for each solo score. Shares, not percent.
 
-    An empty value means over all of them, or none.
+    An empty value means all values of that column, or none.
     """
     return _csv(("run", "model", *_COLUMNS), (line for one in runs for line in _lines(one)))
 
 
-def comparison_json(compared: Sequence[Compared]) -> str:
-    """Every difference, and what was left out."""
+def comparison_json(compared: Sequence[RunComparison]) -> str:
+    """All differences, and the groups without anything in common."""
     found = [
         {
             "baseline": {"run": str(one.baseline_path), "name": one.baseline},
@@ -65,8 +59,8 @@ def comparison_json(compared: Sequence[Compared]) -> str:
     return json.dumps({"comparisons": found}, indent=2, ensure_ascii=False) + "\n"
 
 
-def comparison_csv(compared: Sequence[Compared]) -> str:
-    """Tidy: a line for each difference."""
+def comparison_csv(compared: Sequence[RunComparison]) -> str:
+    """One line for each difference. Shares, not percent."""
     lines = [
         {"baseline": one.baseline, "name": one.name, **_difference(difference)}
         for one in compared
@@ -75,34 +69,11 @@ def comparison_csv(compared: Sequence[Compared]) -> str:
     return _csv(list(lines[0]) if lines else ("baseline", "name"), lines)
 
 
-def scores_latex(runs: Sequence[ScoredRun]) -> str:
-    """The paper's Table 1 for what was run, then positions and ratios, as `booktabs` tables; in percent."""
-    axis_values = (_latex_axis(runs, "recoverability", "position"), _latex_axis(runs, "guidability", "ratio"))
-    tables = [_latex_overview(runs), *(table for table in axis_values if table is not None)]
-    return "% \\usepackage{booktabs}\n" + "\n".join(tables)
-
-
-def escape_latex(text: str) -> str:
-    """Any text as LaTeX that shows it."""
-    return "".join(_ESCAPES.get(character, character) for character in text)
-
-
-_ESCAPES = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "–": "--",
-    "\n": " ",
-}
 _Value = str | int | float | None
 
 
 def _lines(one: ScoredRun) -> Iterable[Mapping[str, _Value]]:
-    begin = {"run": str(one.run.path), "model": one.run.model}
+    begin = {"run": str(one.path), "model": one.record.model.id}
     if one.solo is not None:
         yield {
             **begin,
@@ -194,70 +165,3 @@ def _csv(columns: Sequence[str], lines: Iterable[Mapping[str, _Value]]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
-
-
-def _latex_overview(runs: Sequence[ScoredRun]) -> str:
-    columns = [(test, subset) for test in ("recoverability", "guidability") for subset in ("shared", "individual")]
-    head = [
-        r" & & \multicolumn{2}{c}{Recoverability} & \multicolumn{2}{c}{Guidability} \\",
-        r"\cmidrule(lr){3-4} \cmidrule(lr){5-6}",
-        r"Model & Alone & Shared & Individual & Shared & Individual \\",
-    ]
-    body = []
-    for run in runs:
-        cells = [run.whole(test=test, subset=subset) for test, subset in columns]
-        scores = [(None, None) if cell is None else (cell.score, cell.interval) for cell in cells]
-        solo = (None, None) if run.solo is None else (run.solo.score, run.solo.interval)
-        body.append([run.marked, *(percent(*score) for score in (solo, *scores))])
-    caption = " ".join(
-        [
-            "Average over positions or ratios, in percent, with 95 % intervals clustered by question.",
-            *(f"{run.name}: {run.summary.sent}." for run in runs if run.summary.mark),
-        ]
-    )
-    return _latex(caption, "lrrrrr", head, body)
-
-
-def _latex_axis(runs: Sequence[ScoredRun], test: TestName, by: str) -> str | None:
-    rows: dict[tuple[str, str, str], dict[float | None, Cell]] = {}
-    for number, run in enumerate(runs):
-        for cell in run.cells:
-            if cell.test == test and cell.guide is None:
-                rows.setdefault((str(number), cell.variant, cell.subset), {})[cell.axis_value] = cell
-    axis_values = sorted({axis_value for row in rows.values() for axis_value in row if axis_value is not None})
-    if not rows:
-        return None
-    headers = ["Model", "Variant", "Subset", *(f"{axis_value:.0%}" for axis_value in axis_values), "Average"]
-    body = [
-        [
-            runs[int(number)].marked,
-            variant,
-            subset,
-            *(percent(row[axis_value].score) if axis_value in row else "–" for axis_value in axis_values),
-            percent(row[None].score, row[None].interval),
-        ]
-        for (number, variant, subset), row in rows.items()
-    ]
-    caption = f"{test.capitalize()} by {by}, in percent; the average with its 95 % interval clustered by question."
-    return _latex(caption, "lll" + "r" * (len(axis_values) + 1), [_latex_row(headers)], body)
-
-
-def _latex(caption: str, columns: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape_latex(caption)}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        *head,
-        r"\midrule",
-        *map(_latex_row, body),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_row(values: Sequence[str]) -> str:
-    return " & ".join(map(escape_latex, values)) + r" \\"

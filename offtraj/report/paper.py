@@ -1,32 +1,31 @@
-"""The paper's numbers, and a run's beside them.
+"""The paper's numbers, and how the scores of a run compare with them.
 
-`paper.csv` has Tables 1, 2, 4 to 12 and 14 to 17 as they are printed, a row for each cell; Table 3 is the judge's
+`paper.csv` contains Tables 1, 2, 4 to 12 and 14 to 17 as printed, one row for each cell; Table 3 is the judge's
 prompt, and Table 13 has the counts from which `n` and `questions` of Tables 1, 2, 14 and 16 are taken. Nothing is
-put right in it: where tables disagree, both numbers stand there (the tests list where). Not in it: how Table 1 ranks
-models, and the figures. Scores are left to `scores`; which runs can be held against the paper is said here.
+corrected: where tables disagree, both numbers are kept (the tests list them). The ranks of Table 1 and the figures
+are left out. Scores are computed in `offtraj.metrics`, the table is rendered in `paper_table`.
 """
 
 from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from statistics import NormalDist, fmean
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from statistics import fmean
+from typing import Any, Literal, NamedTuple
 
 from offtraj.errors import UsageError
-from offtraj.evaluate.run_folder import OUTCOMES, RunFolder
-from offtraj.metrics.scores import Cell, Interval, percent
-from offtraj.run.outcome import read_outcomes
+from offtraj.evaluate.scored_run import ScoredRun
+from offtraj.metrics.intervals import Interval, wilson_interval
+from offtraj.metrics.scores import Cell
 from offtraj.spec import Subset, TestName
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from offtraj_builders.definitions import TESTS
 
 __all__ = [
+    "Domain",
     "Measure",
     "PaperCell",
     "PaperComparison",
@@ -34,20 +33,13 @@ __all__ = [
     "compare_run_with_paper",
     "compare_with_paper",
     "paper_cells",
-    "paper_table",
     "reference_points",
 ]
 
 Domain = Literal["math", "code"]
 Measure = Literal["score", "reveals", "net", "change", "solo"]
-"""`score`: share of correct ones. `reveals`: share of steers that give the answer away (Table 2's and 14's "Ans.?").
-`net`: the first less the second (Table 2). `change`: since the default variant (Table 7). `solo`: Pass@1 solo."""
-
-_PLACES: dict[TestName, frozenset[float]] = {
-    "recoverability": frozenset({0, 0.2, 0.4, 0.6, 0.8}),
-    "guidability": frozenset({0.2, 0.4, 0.6, 0.8}),
-}
-"""Over which positions or ratios an average is that is printed solo (paper, section 3.1)."""
+"""`score`: share of correct outcomes. `reveals`: share of steers that contain the answer ("Ans.?" in Tables 2 and 14).
+`net`: `score` less `reveals` (Table 2). `change`: difference from the default variant (Table 7). `solo`: Pass@1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +59,36 @@ class PaperCell:
     guide: str | None
     """None over all guides."""
     distractor: float | None
-    """Length of the distractor, as a share of its trajectory's tokens; in recoverability only."""
+    """Length of the distractor as a share of its trajectory's tokens; only in the test whose axis is the position."""
     axis_value: float | None
-    """Position, or ratio in guidability; none over all of them."""
+    """Position or ratio; none over all of them."""
     benchmark: str | None
     """For `solo`: a benchmark, or `average`, the mean over benchmarks."""
     solve_rate: str | None
-    """Of the questions of this cell, such as `7/8`; in Table 9 only."""
+    """Solo solve rate of the questions, such as `7/8`; in Table 9 only."""
     percent: float
-    """As printed: a percentage, or percentage points for `net` and `change`."""
+    """As printed: percent, or percentage points for `net` and `change`."""
     n: int | None
-    """Completions that it stands on, where that is known: 345 a ratio (Table 15), 200 a position (section 3.1; every
+    """Number of completions, where it is known: 345 a ratio (Table 15), 200 a position (section 3.1; every
     cell of Tables 6 and 7 is a multiple of 0.5), 250 a position in those cells of Tables 8 and 10 that are multiples
     of 0.4, and Table 13's trajectories."""
     questions: int | None
-    """At least so many questions they are about, by Table 13."""
+    """Lower bound on the number of questions, from Table 13."""
 
     @property
     def share(self) -> float:
         """The number as a share."""
-        return round(self.percent / 100, 6)  # the float nearest to what is printed
+        return round(self.percent / 100, 6)  # the float nearest to the printed number
 
     @property
     def interval(self) -> Interval | None:
         """Wilson's 95 % interval of a share; none where neither `questions` nor `n` is known.
 
-        From the number of questions where that is known. Otherwise from `n`, as if all completions were
-        independent; those on one question are not, and this interval is too narrow.
+        It is based on the number of questions where that is known. Otherwise it is based on `n` and too narrow,
+        because completions on the same question are not independent.
         """
         n = self.questions or self.n
-        return None if n is None or self.measure not in ("score", "reveals") else _wilson(self.share, n)
+        return None if n is None or self.measure not in ("score", "reveals") else wilson_interval(self.share, n)
 
 
 class ReferencePoint(NamedTuple):
@@ -105,22 +97,21 @@ class ReferencePoint(NamedTuple):
     model: str
     solo: float
     """Pass@1, the mean over benchmarks."""
-    recoverability: float
-    guidability: float | None
-    """None where the table has N/A."""
+    scores: Mapping[TestName, float]
+    """Average by test; a test is missing where the table has N/A."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaperComparison:
-    """A score of ours beside the paper's. Shares."""
+    """A score of a run and the paper's. Shares, not percent."""
 
     tables: tuple[int, ...]
-    """Where the paper has this number."""
+    """Tables of the paper that contain this number."""
     paper: PaperCell
-    """Its cell in the first of these tables."""
+    """The cell of the first of these tables."""
     cell: Cell
     ours: float
-    """The cell's score, or its share of revealed answers where that is what the paper's number is."""
+    """The cell's score, or its share of revealed answers if the paper's number is one."""
 
     @property
     def interval(self) -> Interval | None:
@@ -129,35 +120,35 @@ class PaperComparison:
 
     @property
     def difference(self) -> float:
-        """Ours less the paper's."""
+        """Our number minus the paper's."""
         return self.ours - self.paper.share
 
     @property
     def paper_in_ours(self) -> bool | None:
-        """Whether the paper's number lies in our interval; none where there is no interval."""
+        """Whether the paper's number is within our interval; none without an interval."""
         return _within(self.paper.share, self.interval)
 
     @property
     def ours_in_paper(self) -> bool | None:
-        """Whether our number lies in the paper's interval; none where there is no interval."""
+        """Whether our number is within the paper's interval; none without an interval."""
         return _within(self.ours, self.paper.interval)
 
 
 @cache
 def paper_cells() -> tuple[PaperCell, ...]:
-    """Every number of the paper's tables, in their order."""
+    """All numbers of the paper's tables, in their order."""
     text = files("offtraj.report").joinpath("paper.csv").read_text(encoding="utf-8")
     return tuple(_cell(row) for row in csv.DictReader(text.splitlines()))
 
 
 def reference_points(domain: Domain = "math", subset: Subset = "shared") -> list[ReferencePoint]:
-    """Table 1: how models do solo and on trajectories that somebody else has touched."""
+    """The rows of Table 1: solo scores and averages of the tests."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for cell in paper_cells():
         if cell.table == 1 and cell.domain == domain and cell.subset in (None, subset):
             found[cell.model][cell.test or "solo"] = cell.share
     return [
-        ReferencePoint(model, row["solo"], row["recoverability"], row.get("guidability"))
+        ReferencePoint(model, row["solo"], {test: share for test, share in row.items() if test != "solo"})
         for model, row in found.items()
     ]
 
@@ -165,18 +156,17 @@ def reference_points(domain: Domain = "math", subset: Subset = "shared") -> list
 def compare_with_paper(
     cells: Iterable[Cell], model: str, *, domain: Domain = "math", distractor: float | None = 0.2
 ) -> list[PaperComparison]:
-    """Every cell that both have, in the order of ours.
+    """All cells that both a run and the paper have, in the order of the run's.
 
-    An average is compared where both are over the same positions or ratios. Table 12 does not name its subset, and is
-    held against `individual`. Not compared is what scores have no cell for: solving solo (Tables 4 and 5), and solve
-    rates apart (Table 9).
+    An average is compared only if both are over the same positions or ratios. Table 12 does not name its subset and
+    is compared with `individual`. Solo scores (Tables 4 and 5) and solve rates (Table 9) are not compared.
 
     Args:
-        cells: Ours.
-        model: Its id, which is the paper's row.
-        domain: Of our questions.
-        distractor: Length of our distractors, as a share of their trajectory's tokens; only the paper's scores on
-            distractors of this length are held against ours (0.2, or 0.4 in Table 10).
+        cells: Scores of the run.
+        model: The model's id, which names a row in the paper's tables.
+        domain: Domain of the questions.
+        distractor: Length of the distractors as a share of their trajectory's tokens; they are compared with the
+            paper's scores on distractors of the same length (0.2, or 0.4 in Table 10).
 
     Raises:
         UsageError: for a model that the paper does not have.
@@ -189,19 +179,20 @@ def compare_with_paper(
             papers[_key(cell)].append(cell)
             if cell.axis_value is not None:
                 axis_values[_key(cell)._replace(axis_value=None)].add(cell.axis_value)
-    of_test = {"recoverability": None if distractor is None else round(distractor, 6), "guidability": None}
+    by_position = {test.name for test in TESTS if test.axis.name == "position"}
+    of_test = {test: None if distractor is None else round(distractor, 6) for test in by_position}
     ours: dict[_Key, list[Cell]] = defaultdict(list)
     cells = list(cells)
     for one in cells:
         if one.axis_value is not None:
-            ours[_our_key(one, "score", of_test[one.test])._replace(axis_value=None)].append(one)
+            ours[_our_key(one, "score", of_test.get(one.test))._replace(axis_value=None)].append(one)
     found = []
     for one in cells:
         for measure in _COMPARED:
-            key = _our_key(one, measure, of_test[one.test])
+            key = _our_key(one, measure, of_test.get(one.test))
             parts = [one] if one.axis_value is not None else ours[key._replace(measure="score")]
             if one.axis_value is None and {part.axis_value for part in parts} != (
-                axis_values[key] or _PLACES[one.test]
+                axis_values[key] or _printed_values(one.test)
             ):
                 continue
             number = one.score if measure == "score" else _revealed(parts)
@@ -214,76 +205,41 @@ def compare_with_paper(
     return found
 
 
-def compare_run_with_paper(run: RunFolder, cells: Sequence[Cell]) -> list[PaperComparison]:
-    """A run beside the paper: `beside`, with what the run itself says of its rows.
+def compare_run_with_paper(run: ScoredRun) -> list[PaperComparison]:
+    """The result of `compare_with_paper`, with the length of distractors read from the run.
 
     Args:
-        run: A run on questions of mathematics, which is what this version can build.
-        cells: Its scores.
+        run: A run on questions of mathematics.
 
     Raises:
-        UsageError: for a model that the paper does not have, and for a run on another model's rows: the paper's
-            models go on from their own thinking.
+        UsageError: for a model that the paper does not have, for distractors of several lengths, and for a run on
+            rows that were built for another model: in the paper every model continues its own thinking.
     """
-    _check_model(run.model, "math")
+    model = run.record.model.id
+    _check_model(model, "math")
     distractors: set[float] = set()
-    for outcome in read_outcomes(run.path / OUTCOMES, texts=False):
-        if outcome.built_for != run.model:
+    for outcome in run.folder.outcomes():
+        if outcome.built_for != model:
             raise UsageError(
-                f"{run.path}: {run.model!r} went on from rows that were built for {outcome.built_for!r}, and the paper "
-                f"has every model go on from its own: run it on those that were built for it"
+                f"{run.path}: {model!r} continued rows that were built for {outcome.built_for!r}, and in the paper "
+                "every model continues its own thinking: run it on the rows built for it"
             )
-        if outcome.test == "recoverability":
+        if outcome.position is not None:
             distractors.add(outcome.ratio)
     if len(distractors) > 1:
         lengths = ", ".join(f"{length:g}" for length in sorted(distractors))
-        raise UsageError(f"{run.path}: has distractors of several lengths ({lengths}), of which the paper has none")
-    return compare_with_paper(cells, run.model, distractor=next(iter(distractors), None))
-
-
-def paper_table(name: str, rows: Sequence[PaperComparison]) -> Table:
-    """Ours beside the paper's, for the terminal."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=f"{name}: beside the paper, in percent (95 %)",
-        caption=None if rows else "No cell is in both.",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-        pad_edge=False,
-    )
-    for header in ("test", "variant", "subset", "guide"):
-        table.add_column(header)
-    for header in ("at", "ours", "the paper's", "table", "difference"):
-        table.add_column(header, justify="right")
-    table.add_column("paper's\nin ours")
-    table.add_column("ours in\npaper's")
-    for row in rows:
-        cell = row.cell
-        table.add_row(
-            cell.test if row.paper.measure == "score" else "revealed answers",
-            cell.variant,
-            cell.subset,
-            cell.guide or ("all" if cell.test == "guidability" else ""),
-            "average" if cell.axis_value is None else f"{cell.axis_value:.0%}",
-            percent(row.ours, row.interval),
-            percent(row.paper.share, row.paper.interval),
-            ", ".join(map(str, row.tables)),
-            f"{100 * row.difference:+.1f}",
-            _ANSWERS[row.paper_in_ours],
-            _ANSWERS[row.ours_in_paper],
+        raise UsageError(
+            f"{run.path}: has distractors of several lengths ({lengths}), and the paper has no such scores: report "
+            "runs with one length each"
         )
-    return table
+    return compare_with_paper(run.cells, model, distractor=next(iter(distractors), None))
 
 
-_ANSWERS = {True: "yes", False: "no", None: "–"}
 _COMPARED: tuple[Measure, ...] = ("score", "reveals")
 
 
 class _Key(NamedTuple):
-    """What two cells must share to be held against each other."""
+    """The fields in which two cells must agree to be compared."""
 
     measure: Measure
     test: TestName
@@ -297,7 +253,9 @@ class _Key(NamedTuple):
 def _check_model(model: str, domain: Domain) -> None:
     known = [point.model for point in reference_points(domain)]
     if model not in known:
-        raise UsageError(f"model {model!r}: is none of the paper's on {domain}, which are {', '.join(known)}")
+        raise UsageError(
+            f"model {model!r}: the paper has no scores of it on {domain}: its models are {', '.join(known)}"
+        )
 
 
 def _key(cell: PaperCell) -> _Key:
@@ -312,7 +270,7 @@ def _our_key(cell: Cell, measure: Measure, distractor: float | None) -> _Key:
 
 
 def _revealed(cells: Sequence[Cell]) -> float | None:
-    """Share of outcomes whose steer gives the answer away, the mean over ratios."""
+    """Share of outcomes whose steer contains the gold answer, the mean over ratios."""
     return fmean(cell.revealed / cell.n for cell in cells) if cells and all(cell.n for cell in cells) else None
 
 
@@ -320,12 +278,10 @@ def _within(share: float, interval: Interval | None) -> bool | None:
     return None if interval is None else interval.low <= share <= interval.high
 
 
-def _wilson(share: float, n: int) -> Interval:
-    """Wilson's interval, for a share that is printed to three digits and so no whole number of `n`."""
-    z = NormalDist().inv_cdf(0.975)
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+@cache
+def _printed_values(test: TestName) -> frozenset[float]:
+    """The positions or ratios of the paper's tables, over which its averages are taken (section 3.1)."""
+    return frozenset(c.axis_value for c in paper_cells() if c.test == test and c.axis_value is not None)
 
 
 def _cell(row: dict[str, str]) -> PaperCell:

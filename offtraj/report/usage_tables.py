@@ -1,56 +1,52 @@
-"""How many tokens completions had, as tables for the terminal: by position they show what late ones are left with."""
+"""Token usage as tables for the terminal; by position it shows how many tokens are left for late continuations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.metrics.scores import Cell
 from offtraj.metrics.usage import TokenUsage
-from offtraj.report.scored_run import ScoredRun
+from offtraj.report.labels import axis_of, axis_values, ordered_tests
+from offtraj.report.table import make_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = ["usage_tables"]
 
+_NOTE = (
+    "cut off: completions that ended by length, of all; tokens: of completions, mean (median); "
+    "prefix %: of the limit, mean (largest)"
+)
+
 
 def usage_tables(run: ScoredRun) -> list[Table]:
-    """A table for each test: rows for each variant and subset, over all guides; none for what says nothing of tokens."""
-    tests = dict.fromkeys(cell.test for cell in run.cells)
-    found = (_table(run, test, [c for c in run.cells if c.test == test and c.guide is None]) for test in tests)
+    """A table for each test with known token usage: rows for each variant and subset, over all guides."""
+    found = (_table(run, test) for test in ordered_tests(run.cells))
     return [table for table in found if table is not None]
 
 
-def _table(run: ScoredRun, test: str, cells: Sequence[Cell]) -> Table | None:
-    from rich import box
-    from rich.table import Table
-
-    measures = {name: say for name, say in _MEASURES.items() if any(say(cell.usage) for cell in cells)}
+def _table(run: ScoredRun, test: str) -> Table | None:
+    cells: Sequence[Cell] = [cell for cell in run.cells if cell.test == test and cell.guide is None]
+    measures = {name: text for name, text in _MEASURES.items() if any(text(cell.usage) for cell in cells)}
     if not measures:
         return None
-    axis = "position" if test == "recoverability" else "ratio"
-    table = Table(
-        title=f"{run.name}: {test}, usage by {axis}",
-        caption="cut off: completions that ended by length, of all; tokens: of completions, mean (median); "
-        "prefix %: of the limit, mean (largest)",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        pad_edge=False,
+    values = axis_values(cells)
+    table = make_table(
+        f"{run.name}: {test}, token usage by {axis_of(test, cells).name}",
+        ["variant", "subset", "token usage"],
+        [*(f"{value:.0%}" for value in values), "all"],
+        notes=[_NOTE],
     )
-    for header in ("variant", "subset", "usage"):
-        table.add_column(header)
-    axis_values = sorted({axis_value for cell in cells if (axis_value := cell.axis_value) is not None})
-    for header in (*(f"{axis_value:.0%}" for axis_value in axis_values), "all"):
-        table.add_column(header, justify="right")
     rows: dict[tuple[str, str], dict[float | None, TokenUsage]] = {}
     for cell in cells:
         rows.setdefault((cell.variant, cell.subset), {})[cell.axis_value] = cell.usage
     for (variant, subset), row in rows.items():
-        for name, say in measures.items():
-            said = (say(row[axis_value]) if axis_value in row else "" for axis_value in (*axis_values, None))
-            table.add_row(variant, subset, name, *(text or "–" for text in said))
+        for name, text in measures.items():
+            shown = (text(row[value]) if value in row else "" for value in (*values, None))
+            table.add_row(variant, subset, name, *(one or "–" for one in shown))
     return table
 
 

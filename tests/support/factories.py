@@ -130,7 +130,7 @@ def make_row(number: int = 0, **fields: Any) -> SteeredRow:
         (
             Segment("own", "Okay.", "weak", question.id, 0, 0, 5, 1),
             Segment("transition", "\nWait. Let me think\n"),
-            Segment("steer", "Step 1 of ", "weak", "q9", 0, 0, 10, 3),
+            Segment("steer", "Step 1 of ", "weak", "q8" if number == 9 else "q9", 0, 0, 10, 3),
         ),
     )
     prefix = compose(segments)

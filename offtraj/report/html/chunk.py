@@ -1,7 +1,7 @@
-"""The texts beside a page: JavaScript files of about a megabyte, loaded when one of their rows is opened.
+"""The texts of a page's trajectories: JavaScript files of about a megabyte, loaded when one of their rows is opened.
 
-A page that was opened from disk may not fetch, but may load scripts. What a model wrote stands in them as JSON,
-in ASCII and without `<`: it is data wherever a browser might look at it.
+A page that was opened from disk cannot fetch files, but can load scripts. Model output is in them as JSON, in ASCII and
+without `<`, so that a browser never reads it as markup.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ _BYTES = 2**20
 
 
 def script_json(value: object) -> str:
-    """JSON that is safe inside a script element, and as a script: ASCII, and no `<`, `>` or `&`."""
+    """JSON for a script element or a script file: ASCII without `<`, `>` and `&`."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 class ChunkWriter:
-    """Writes chunk after chunk; holds no more than one.
+    """Writes texts to chunks; holds at most one chunk in memory.
 
     Args:
         folder: An empty folder.
-        stamp: Of the page: a chunk says which page it belongs to.
+        stamp: Identifies the page in each of its chunks.
     """
 
     def __init__(self, folder: Path, stamp: str) -> None:
         self.firsts: list[int] = []
-        """For each chunk, how many texts stand in those before it."""
+        """For each chunk the number of texts in the chunks before it."""
         self._folder = folder
         self._stamp = stamp
         self._waiting: list[str] = []
@@ -39,7 +39,7 @@ class ChunkWriter:
         self._texts = 0
 
     def add(self, value: object) -> None:
-        """One row's texts."""
+        """Add the texts of one row."""
         text = script_json(value)
         self._waiting.append(text)
         self._bytes += len(text)
@@ -47,7 +47,7 @@ class ChunkWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the texts that are held."""
         if not self._waiting:
             return
         number = len(self.firsts)

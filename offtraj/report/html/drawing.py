@@ -1,7 +1,7 @@
-"""Drawings that fit into a page: matplotlib's SVG, with colours by role and nothing that a strict page forbids.
+"""Drawings for a page: matplotlib's SVG with colours by role, within the page's Content-Security-Policy.
 
-Text stays text. What matplotlib says in `style` attributes, which the page's Content-Security-Policy does not allow,
-becomes attributes and classes; whole colours stand for roles.
+Text stays text. matplotlib's `style` attributes, which the policy forbids, are replaced by attributes and classes. Each
+role has a colour of its own in the drawing, which is replaced by a class.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def draw(name: str, title: str, plot: Callable[[Axes], None]) -> str:
     """A drawing as an `svg` element.
 
     Args:
-        name: Letters and dashes; the drawing's ids begin with it, so that several fit into one page.
-        title: What is read out for it.
-        plot: Draws on the axes. A group id `run-1.line` becomes two classes, `title:…` what is shown on hovering.
+        name: Letters, digits and dashes; prefix of the drawing's ids, which must differ within one page.
+        title: Text alternative.
+        plot: Draws on the axes. A group id `run-1.line` becomes two classes, `title:…` a tooltip.
     """
     import logging
 
-    # It warns that it makes a cache of fonts, where that takes some seconds.
+    # It warns when it builds its cache of fonts.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ def draw(name: str, title: str, plot: Callable[[Axes], None]) -> str:
         axes.set_facecolor("none")
         plot(axes)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    root = ET.fromstring(buffer.getvalue())  # noqa: S314 - matplotlib wrote it just now
+    root = ET.fromstring(buffer.getvalue())  # noqa: S314 - written by matplotlib
     return _clean(root, name, title)
 
 

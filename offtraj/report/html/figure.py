@@ -1,43 +1,54 @@
-"""Figures of a page, drawn by matplotlib: scores with their 95 % bands, and what they are held against.
+"""Curves, bars and points of scores with 95 % intervals, drawn by matplotlib.
 
-Colours are names of roles, which the page's style sheet gives a light and a dark value (`offtraj/page/drawing.py`).
-Names of models stand beside the figures, in the page's legend.
+Colours are names of roles, for which the page's style sheet has a light and a dark value (see `drawing`). The names of
+runs are in the page's legend, not in the figures. Points of too few questions are grey, and have no interval.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from offtraj.report.html.drawing import GRID, INK, MUTED, PAPER, SERIES, draw
-from offtraj.report.paper import ReferencePoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["DASHES", "MARKERS", "Point", "bars_figure", "lines_figure", "scatter_figure"]
+__all__ = ["DASHES", "MARKERS", "Point", "Reference", "bars_figure", "lines_figure", "scatter_figure"]
 
 MARKERS = "osD^vPX"
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 
 
 class Point(NamedTuple):
-    """A score, with its interval, at a place on the horizontal axis. In percent."""
+    """A score with its interval. In percent, but for `x`, which is a value on the horizontal axis."""
 
     x: float
     y: float
-    low: float
-    high: float
+    low: float = math.nan
+    """Not a number without an interval."""
+    high: float = math.nan
+    small: bool = False
+    """Whether it is greyed out: it is based on too few questions."""
+
+
+class Reference(NamedTuple):
+    """A model of the paper. Shares."""
+
+    model: str
+    solo: float
+    score: float
 
 
 def lines_figure(name: str, series: Sequence[tuple[int, Sequence[Point]]], xlabel: str, title: str) -> str:
-    """Scores by position or ratio, a line with its band for each run.
+    """Scores by position or ratio as an `svg` element: a line with its band for each run.
 
     Args:
-        name: Of the figure: its ids begin with it.
-        series: Numbers of runs, and their points.
-        xlabel: What stands under the horizontal axis.
-        title: What is read out for the figure.
+        name: Prefix of the ids in the figure.
+        series: Numbers of runs with their points, of which there is at least one each.
+        xlabel: Label of the horizontal axis.
+        title: Text alternative for the figure.
     """
 
     def plot(axes: Axes) -> None:
@@ -47,67 +58,65 @@ def lines_figure(name: str, series: Sequence[tuple[int, Sequence[Point]]], xlabe
         axes.margins(x=0.06)
         shade = 0.16 if len(series) < 4 else 0.1 if len(series) < 8 else 0.05  # many bands lie over each other
         for number, points in series:
-            x, y, low, high = zip(*points, strict=True)
-            colour = SERIES[number % len(SERIES)]
+            x, y, low, high, small = zip(*points, strict=True)
+            colour = MUTED if all(small) else SERIES[number % len(SERIES)]
             group = f"run-{number}"
             axes.fill_between(x, low, high, color=colour, alpha=shade, linewidth=0, gid=f"{group}.band")
             for edge in (low, high):
                 axes.plot(x, edge, color=colour, alpha=0.45, linewidth=0.6, gid=f"{group}.edge")
-            if len(points) == 1:
+            if len(points) == 1 and not math.isnan(low[0]):
                 axes.errorbar(x, y, [[y[0] - low[0]], [high[0] - y[0]]], color=colour, linewidth=1.4)
             axes.plot(x, y, linestyle=_dash(number), color=colour, linewidth=1.8, gid=f"{group}.line")
-            _dots(axes, number, x, y)
+            _dots(axes, number, points)
 
     return draw(name, title, plot)
 
 
 def bars_figure(name: str, series: Sequence[tuple[int, Sequence[Point]]], ticks: Sequence[str], title: str) -> str:
-    """Scores by solve rate, side by side, with their intervals.
+    """Scores by solo solve rate as an `svg` element: points of all runs side by side, with their intervals.
 
     Args:
-        name: Of the figure.
-        series: Numbers of runs, and their points; `x` counts the ticks.
-        ticks: What stands under the horizontal axis.
-        title: What is read out for the figure.
+        name: Prefix of the ids in the figure.
+        series: Numbers of runs with their points; `x` is the index of a tick.
+        ticks: Labels of the ticks.
+        title: Text alternative for the figure.
     """
 
     def plot(axes: Axes) -> None:
-        _axes(axes, "solved solo (of its solo samples)", "solved (%)")
+        _axes(axes, "solo solve rate", "solved (%)")
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_xlim(-0.5, len(ticks) - 0.5)
         step = min(0.16, 0.7 / max(len(series), 1))
-        for axis_value, (number, points) in enumerate(series):
-            shift = (axis_value - (len(series) - 1) / 2) * step
-            colour = SERIES[number % len(SERIES)]
-            for point in points:
-                axes.vlines(
-                    point.x + shift, point.low, point.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar"
-                )
-            x, y = [point.x + shift for point in points], [point.y for point in points]
-            _dots(axes, number, x, y)
+        for index, (number, points) in enumerate(series):
+            shift = (index - (len(series) - 1) / 2) * step
+            shifted = [point._replace(x=point.x + shift) for point in points]
+            for point in shifted:
+                _bar(axes, number, point)
+            _dots(axes, number, shifted)
 
     return draw(name, title, plot)
 
 
 def scatter_figure(
-    name: str, series: Sequence[tuple[int, Point, Point]], references: Sequence[ReferencePoint], title: str
+    name: str, series: Sequence[tuple[int, Point, Point]], references: Sequence[Reference], test: str, title: str
 ) -> str:
-    """Recoverability against accuracy solo, before the paper's models.
+    """Scores of a test against solo scores as an `svg` element, in front of the paper's models.
 
     Args:
-        name: Of the figure.
-        series: Numbers of runs, with their accuracy solo (`y` of the first point) and their recoverability.
+        name: Prefix of the ids in the figure.
+        series: Numbers of runs with their solo score (`y` of the first point) and their score.
         references: The paper's models.
-        title: What is read out for the figure.
+        test: Name of the test.
+        title: Text alternative for the figure.
     """
 
     def plot(axes: Axes) -> None:
-        _axes(axes, "solved solo (average Pass@1, %)", "recoverability (%)")
+        _axes(axes, "solo (average Pass@1, %)", f"{test} (%)")
         axes.set_xlim(0, 102)
         axes.set_xticks(range(0, 101, 20))
         for reference in references:
-            x, y = 100 * reference.solo, 100 * reference.recoverability
-            text = f"{reference.model}: {x:.1f} % solo, {y:.1f} % recovered (paper)"
+            x, y = 100 * reference.solo, 100 * reference.score
+            text = f"{reference.model}: {x:.1f} % solo, {y:.1f} % {test} (paper)"
             axes.plot(
                 [x],
                 [y],
@@ -119,10 +128,12 @@ def scatter_figure(
                 gid=f"title:{text}",
             )
         for number, solo, found in series:
-            colour = SERIES[number % len(SERIES)]
-            axes.vlines(solo.y, found.low, found.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
-            axes.hlines(found.y, solo.low, solo.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
-            _dots(axes, number, [solo.y], [found.y], size=7)
+            point = found._replace(x=solo.y)
+            _bar(axes, number, point)
+            if not math.isnan(solo.low):
+                colour = SERIES[number % len(SERIES)]
+                axes.hlines(found.y, solo.low, solo.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
+            _dots(axes, number, [point], size=7)
 
     return draw(name, title, plot)
 
@@ -144,15 +155,25 @@ def _dash(number: int) -> str | tuple[int, tuple[float, ...]]:
     return DASHES[number // len(SERIES) % len(DASHES)]
 
 
-def _dots(axes: Axes, number: int, x: Sequence[float], y: Sequence[float], *, size: float = 5.5) -> None:
-    axes.plot(
-        x,
-        y,
-        linestyle="none",
-        marker=MARKERS[number % len(MARKERS)],
-        markersize=size,
-        color=SERIES[number % len(SERIES)],
-        markeredgecolor=PAPER,
-        markeredgewidth=0.9,
-        gid=f"run-{number}.dots",
-    )
+def _bar(axes: Axes, number: int, point: Point) -> None:
+    """A vertical interval; nothing without one."""
+    if not math.isnan(point.low):
+        colour = MUTED if point.small else SERIES[number % len(SERIES)]
+        axes.vlines(point.x, point.low, point.high, color=colour, linewidth=1.4, gid=f"run-{number}.bar")
+
+
+def _dots(axes: Axes, number: int, points: Sequence[Point], *, size: float = 5.5) -> None:
+    for small in (False, True):
+        found = [point for point in points if point.small == small]
+        if found:
+            axes.plot(
+                [point.x for point in found],
+                [point.y for point in found],
+                linestyle="none",
+                marker=MARKERS[number % len(MARKERS)],
+                markersize=size,
+                color=MUTED if small else SERIES[number % len(SERIES)],
+                markeredgecolor=PAPER,
+                markeredgewidth=0.9,
+                gid=f"run-{number}.{'small' if small else 'dots'}",
+            )

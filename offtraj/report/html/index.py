@@ -1,4 +1,4 @@
-"""The list of outcomes in a page: columns of numbers, and each distinct text once."""
+"""The list of outcomes in a page: columns of numbers, with each distinct text stored once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from offtraj.run.outcome import Outcome
 
 __all__ = ["Index"]
 
-_ID = 16  # characters of a row's id: 64 bits tell any rows apart that one page can hold
+_ID = 16  # characters of a row's id: 64 bits: enough for all rows of one page
 _REASON = 160
 _CODED = (
     "run", "test", "variant", "subsets", "benchmark", "question", "guide", "at", "verdict", "by", "reason", "finish",
@@ -16,9 +16,11 @@ _PLAIN = ("id", "ratio", "tokens", "solved", "sampled", "reveals")
 
 
 class Index:
-    """Grows by a few words an outcome."""
+    """Columns of outcomes; memory grows by a few words for each."""
 
     def __init__(self) -> None:
+        self.axes: dict[str, str] = {}
+        """For each test the axis of its outcomes, `position` or `ratio`."""
         self._codes: dict[str, dict[str | float | None, int]] = {name: {} for name in _CODED}
         self._columns: dict[str, list[object]] = {name: [] for name in (*_CODED, *_PLAIN)}
 
@@ -26,7 +28,8 @@ class Index:
         return len(self._columns["id"])
 
     def add(self, run: int, outcome: Outcome, *, several: bool) -> None:
-        """One outcome of run number `run`; `several` says whether the page has others."""
+        """Add an outcome of run number `run`; `several` tells whether the page has other runs."""
+        self.axes.setdefault(outcome.test, "ratio" if outcome.position is None else "position")
         self._code("run", run)
         self._code("test", outcome.test)
         self._code("variant", outcome.variant)
@@ -34,7 +37,7 @@ class Index:
         self._code("benchmark", outcome.benchmark)
         self._code("question", outcome.question_id)
         self._code("guide", outcome.guide)
-        self._code("at", outcome.ratio if outcome.position is None else outcome.position)
+        self._code("at", outcome.axis_value)
         self._code("verdict", outcome.verdict)
         self._code("by", outcome.decided_by)
         self._code("reason", outcome.reason[:_REASON])
@@ -50,8 +53,9 @@ class Index:
         self._columns["reveals"].append(int(outcome.reveals_answer))
 
     def to_json(self) -> dict[str, object]:
-        """`{"columns": …, "values": …}`: a coded column's numbers point into its values."""
-        return {"columns": self._columns, "values": {name: list(codes) for name, codes in self._codes.items()}}
+        """`{"axes": …, "columns": …, "values": …}`: numbers of a coded column are indices into its values."""
+        values = {name: list(codes) for name, codes in self._codes.items()}
+        return {"axes": self.axes, "columns": self._columns, "values": values}
 
     def _code(self, name: str, value: str | float | None) -> None:
         codes = self._codes[name]

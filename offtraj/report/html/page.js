@@ -1,10 +1,10 @@
 "use strict";
-// The page's only script. What models wrote reaches the document through text nodes alone: there is no innerHTML here,
-// and the page's policy (Trusted Types) would refuse it.
+// The page's only script. Model output reaches the document through text nodes only: innerHTML is not used, and the
+// page's policy (Trusted Types) forbids it.
 (() => {
   const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("index").textContent);
-  const { columns, values, runs, firsts, stamp } = data;
+  const { axes, columns, values, runs, firsts, stamp } = data;
   const total = columns.id.length;
   const value = (name, at) => (values[name] ? values[name][columns[name][at]] : columns[name][at]);
   const element = (tag, name, ...children) => {
@@ -51,6 +51,16 @@
     });
   }
 
+  // ---- Links to a section open what is collapsed in it ---------------------------------------------------------------
+
+  function unfold(hash) {
+    const section = /^#[\w-]+$/.test(hash) ? $(hash.slice(1)) : null;
+    if (section?.id === "usage") section.querySelectorAll("details").forEach((details) => { details.open = true; });
+  }
+  for (const link of document.querySelectorAll("nav a")) link.addEventListener("click", () => unfold(link.hash));
+  addEventListener("hashchange", () => unfold(location.hash));
+  unfold(location.hash);
+
   // ---- Foreign text -----------------------------------------------------------------------------------------------
 
   // Controls, bidirectional overrides and isolates, invisible characters, tags, lone surrogates.
@@ -71,7 +81,7 @@
     return `${NAMES[point] ? `${NAMES[point]} ` : ""}${code}${times > 1 ? ` ×${times}` : ""}`;
   }
 
-  /** Appends a text to a node; what cannot be seen gets a marker. */
+  /** Appends a text to a node, with a marker for each invisible character. */
   function put(node, text, state = { marks: 0 }) {
     let last = 0;
     for (const found of text.matchAll(HIDDEN)) {
@@ -107,7 +117,7 @@
     }
   }
 
-  /** A long text as blocks, of which the browser lays out those that are looked at. */
+  /** A long text as blocks; the browser lays out only visible ones. */
   function blocks(text, newlines = false) {
     const node = element("div", "prose");
     const state = { marks: 0 };
@@ -125,7 +135,7 @@
     return node;
   }
 
-  // ---- Texts, loaded as they are asked for -------------------------------------------------------------------------
+  // ---- Texts, loaded when a row is opened -------------------------------------------------------------------------
 
   const policy = window.trustedTypes
     ? window.trustedTypes.createPolicy("offtraj-chunks", {
@@ -142,7 +152,7 @@
   Object.defineProperty(window, "offtraj", {
     value(of, number, texts) {
       const wait = waiting.get(number);
-      if (wait) of === stamp ? wait.resolve(texts) : wait.reject(new Error("They belong to another page: write the report again."));
+      if (wait) of === stamp ? wait.resolve(texts) : wait.reject(new Error("The texts belong to another page: write the report again."));
     },
   });
 
@@ -158,8 +168,8 @@
       const script = document.createElement("script");
       const name = `${encodeURIComponent(data.folder)}/${String(number).padStart(3, "0")}.js`;
       script.src = policy.createScriptURL(name);
-      script.onerror = () => reject(new Error(`${data.folder}/${String(number).padStart(3, "0")}.js cannot be read: it belongs beside this page.`));
-      script.onload = () => { script.remove(); reject(new Error("The file of its texts is damaged.")); };
+      script.onerror = () => reject(new Error(`${data.folder}/${String(number).padStart(3, "0")}.js cannot be read: it must be next to this page.`));
+      script.onload = () => { script.remove(); reject(new Error("The file with its texts is damaged.")); };
       document.head.append(script);
     }).finally(() => waiting.delete(number));
     chunks.set(number, loaded);
@@ -189,7 +199,7 @@
     ["at", "position or ratio", percent],
     ["verdict", "verdict"],
     ["reason", "reason", (reason) => reason || "none given"],
-    ["by", "decided by", (by) => by ?? "nobody"],
+    ["by", "decided by", (by) => by ?? "not decided"],
     ["finish", "ended by", (finish) => finish ?? "not known"],
     ["sent", "sent as"],
     ["benchmark", "benchmark"],
@@ -244,7 +254,7 @@
     list();
   }
 
-  // ---- The list: only what is looked at is in the document ------------------------------------------------------------
+  // ---- The list: only visible rows are in the document ------------------------------------------------------------
 
   const ROW = 52;
 
@@ -260,7 +270,7 @@
 
   const what = (at) => {
     const place = value("at", at);
-    return `${value("test", at)} ${value("test", at) === "recoverability" ? "at" : "given"} ${percent(place)}`;
+    return `${value("test", at)}, ${axes[value("test", at)]} ${percent(place)}`;
   };
 
   function item(place) {
@@ -302,7 +312,7 @@
     const place = value("at", at);
     const nodes = [];
     segments.forEach(([role, text, model, question, sample, start, end, tokens], number) => {
-      const details = role === "transition" ? ["put in"] : [
+      const details = role === "transition" ? ["inserted"] : [
         model && safe(model),
         question !== null && question !== value("question", at) && element("span", "", "on another question: ", safe(question)),
         sample !== null && `sample ${sample}`,
@@ -312,18 +322,16 @@
       if (text) nodes.push(segment(role, TITLES[role] ?? role, details, blocks(text, role === "transition")));
       const next = segments[number + 1];
       if (role === "own") nodes.push(cut(`✂ cut at ${percent(place)} of its own thinking`));
-      else if (role === "steer" && !next) nodes.push(cut(`✂ steer cut at ${percent(columns.ratio[at])}; from here the model goes on`));
+      else if (role === "steer" && !next) nodes.push(cut(`✂ steer cut at ${percent(columns.ratio[at])}; the model continues from here`));
     });
-    if (!segments.length || segments[segments.length - 1][0] !== "steer") nodes.push(cut("from here the model goes on"));
+    if (!segments.length || segments[segments.length - 1][0] !== "steer") nodes.push(cut("the model continues from here"));
     return nodes;
   }
 
-  
-
   function continuation(run, completion, at) {
-    if (completion === null) return [element("p", "notice", "There is no continuation: it could not be had.")];
+    if (completion === null) return [element("p", "notice", "There is no continuation: the completion failed to generate.")];
     if (completion === "" && value("finish", at) === "length" && columns.tokens[at] === 0)
-      return [element("p", "notice", "There was no room for a continuation: the prompt alone reaches the limit on tokens.")];
+      return [element("p", "notice", "There is no continuation: the prompt alone reaches the limit on tokens.")];
     const close = runs[run].close;
     const end = close ? completion.indexOf(close) : -1;
     const size = (text) => count(text.length, "character");
@@ -377,7 +385,7 @@
     link.href = `#row=${columns.id[at]}`;
     link.title = id;
     const facts = element("p", "facts",
-      element("span", "", element("span", `verdict ${verdict}`, verdict), ` by ${by ?? "nobody"}`, reason ? ": " : "", safe(reason)),
+      element("span", "", element("span", `verdict ${verdict}`, verdict), by === null ? ", not decided" : ` by ${by}`, reason ? ": " : "", safe(reason)),
       fact("gold answer", safe(gold)),
       fact("model", safe(runs[run].name)),
       builtFor !== runs[run].name ? fact("built for", safe(builtFor)) : "",

@@ -1,7 +1,7 @@
-"""Writing a page: `report.html`, and `report_data/` beside it with the texts of its trajectories.
+"""Writes a page: `report.html`, and `report_data/` next to it with the texts of its trajectories.
 
-The page needs no network and no server. Its Content-Security-Policy allows its own script, by its hash, and scripts
-that lie on the disk, of which it loads nothing but its chunks; what models wrote is text in it and never markup.
+The page needs neither network nor server. Its Content-Security-Policy allows its own script, by hash, and script files,
+of which it loads only its chunks. Model output is text in it and never markup.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ from offtraj import __version__
 from offtraj._util.atomic import new_folder
 from offtraj._util.digest import content_id, file_sha256
 from offtraj.errors import OutputError
-from offtraj.evaluate.run_folder import OUTCOMES, RunFolder
-from offtraj.metrics.scores import percent
+from offtraj.evaluate.run_folder import OUTCOMES
+from offtraj.evaluate.scored_run import ScoredRun
+from offtraj.metrics.intervals import percent, question_count
 from offtraj.report.html.chunk import ChunkWriter, script_json
-from offtraj.report.html.contents import Shown, all_figures, name_runs, shown_run
 from offtraj.report.html.drawing import SERIES
 from offtraj.report.html.figure import DASHES, MARKERS
+from offtraj.report.html.figures import Figure, axis_figures, solo_figures, strata_figures
 from offtraj.report.html.index import Index
+from offtraj.report.html.page_run import PageRun
 from offtraj.report.html.prefixes import Prefixes, find_data
-from offtraj.run.outcome import Outcome, read_outcomes
+from offtraj.report.labels import NO_INTERVAL, NOT_DECIDED, SMALL, SUBSETS, axis_of, footnotes, is_guided, ordered_tests
+from offtraj.run.outcome import Outcome
 from offtraj.run.row import Segment
+from offtraj_builders.definitions import test_names
 
 __all__ = ["PageFiles", "page_files", "write_page"]
 
@@ -38,18 +42,18 @@ _CHUNK = re.compile(r"\d{3,}\.js")
 
 
 class PageFiles(NamedTuple):
-    """Where a page lies."""
+    """The files of a page."""
 
     html: Path
     data: Path
-    """The folder of its texts."""
+    """The folder with the texts of its trajectories."""
 
 
 def page_files(html: Path) -> PageFiles:
-    """A page's files: `report.html` has its texts in `report_data`.
+    """The files of a page: the texts of `report.html` are in `report_data`.
 
     Raises:
-        OutputError: when that folder holds something else, which would be lost.
+        OutputError: when that folder holds other files, which would be lost.
     """
     data = html.with_name(f"{html.stem}_data")
     if html.is_dir():
@@ -59,33 +63,30 @@ def page_files(html: Path) -> PageFiles:
     return PageFiles(html, data)
 
 
-def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = ()) -> PageFiles:
+def write_page(runs: Sequence[ScoredRun], html: Path, *, data: Sequence[str] = ()) -> PageFiles:
     """Write the page of some runs. The same runs give the same bytes.
 
-    Outcomes and prefixes are streamed: memory grows by a few words an outcome.
+    Outcomes and prefixes are streamed: memory grows by a few words for each outcome.
 
     Args:
-        runs: At least one.
-        html: The file; its texts are put into a folder beside it.
-        data: Where to look for data sets, before `data/NAME-VERSION`.
+        runs: At least one run.
+        html: The file; the texts are written to a folder next to it.
+        data: Data sets that are tried before `data/NAME-VERSION`.
 
     Raises:
         DataError: for outcomes or a data set that cannot be read.
         OutputError: when the page cannot be written, or would replace something else.
     """
     files = page_files(html)
-    shown = [
-        shown_run(number, name, run, *find_data(run, data))
-        for number, (name, run) in enumerate(zip(name_runs(runs), runs, strict=True))
-    ]
+    shown = [PageRun(number, one, *find_data(one, data)) for number, one in enumerate(runs)]
     stamp = content_id("page/2", __version__, [file_sha256(run.path / OUTCOMES) for run in runs])[:16]
     index = Index()
     missing = [0] * len(shown)
     with new_folder(files.data, option="--html") as folder:
         chunks = ChunkWriter(folder, stamp)
         for one in shown:
-            prefixes = Prefixes(one.data, (one.run.info.get("data") or {}).get("configs") or [])
-            for outcome in read_outcomes(one.run.path / OUTCOMES):
+            prefixes = Prefixes(one.data, one.configs)
+            for outcome in one.scored.folder.outcomes(texts=True):
                 index.add(one.number, outcome, several=len(shown) > 1)
                 chunks.add(_texts(outcome, prefixes.of(outcome.row_id)))
             missing[one.number] = prefixes.missing
@@ -96,8 +97,8 @@ def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = (
         "firsts": chunks.firsts,
         "runs": [
             {
-                "name": one.name,
-                "close": (one.run.info.get("think") or {}).get("close") or "",
+                "name": one.scored.name,
+                "close": "" if one.scored.record.think is None else one.scored.record.think.close,
                 "why": _why(one, missing[one.number]),
             }
             for one in shown
@@ -108,18 +109,18 @@ def write_page(runs: Sequence[RunFolder], html: Path, *, data: Sequence[str] = (
     return files
 
 
-def _why(one: Shown, missing: int) -> str:
+def _why(one: PageRun, missing: int) -> str:
     if one.why_no_data:
         return one.why_no_data
     return (
         ""
         if not missing
-        else f"{missing:,} of {one.outcomes:,} rows are not in the data set {one.data and one.data.path}."
+        else f"{missing:,} of {one.scored.outcomes:,} rows are not in the data set {one.data and one.data.path}."
     )
 
 
 def _texts(outcome: Outcome, segments: Sequence[Segment] | None) -> list[object]:
-    """What the viewer shows of a row, and the list does not need."""
+    """The texts that the viewer shows of a row, in the order in which the script reads them."""
     pieces = None
     if segments is not None:
         pieces = [list(asdict(segment).values()) for segment in segments]
@@ -135,7 +136,7 @@ def _texts(outcome: Outcome, segments: Sequence[Segment] | None) -> list[object]
     ]
 
 
-def _render(shown: Sequence[Shown], listed: dict[str, object]) -> str:
+def _render(shown: Sequence[PageRun], listed: dict[str, object]) -> str:
     import jinja2
     from markupsafe import Markup
 
@@ -147,35 +148,59 @@ def _render(shown: Sequence[Shown], listed: dict[str, object]) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"visible": visible, "percent": percent, "thousands": lambda number: f"{number:,}"}
-    template = environment.from_string((_HERE / "page.html.j2").read_text(encoding="utf-8"))
-    figures = {
-        section: [(one.caption, one.note, Markup(one.svg)) for one in found]  # noqa: S704 - drawn here, serialised as XML
-        for section, found in all_figures(shown).items()
+    environment.filters |= {
+        "visible": visible,
+        "percent": percent,
+        "thousands": lambda number: f"{number:,}",
+        "questions": question_count,
     }
+    template = environment.from_string((_HERE / "page.html.j2").read_text(encoding="utf-8"))
+    cells = [cell for one in shown for cell in one.scored.cells]
+    tests = ordered_tests(cells)
+    columns = ordered_tests(cells, all_known=True)
+    averages = [one.averages(columns) for one in shown]
+
+    def marked(figures: Sequence[Figure]) -> list[tuple[str, str, Markup]]:
+        return [(one.caption, one.note, Markup(one.svg)) for one in figures]  # noqa: S704 - serialised as XML
+
     return template.render(
         version=__version__,
         policy=policy,
         script=Markup(script),  # noqa: S704 - a file of the package
-        style=Markup(style),  # noqa: S704 - likewise
+        style=Markup(style),  # noqa: S704 - a file of the package
         runs=shown,
-        figures=figures,
+        columns=columns,
+        subsets=SUBSETS,
+        averages=averages,
+        footnotes=footnotes([score for row in averages for score in row]),
+        small=SMALL if any(cell.is_small for cell in cells) else "",
+        no_interval=NO_INTERVAL if any(cell.interval is None for cell in cells) else "",
+        not_decided=NOT_DECIDED,
+        tests=[
+            {
+                "id": test if test in test_names() else f"test-{number}",
+                "name": test,
+                "axis": axis_of(test, cells),
+                "guided": is_guided(test, cells),
+                "known": test in test_names(),
+                "figures": marked(axis_figures(number, test, shown)),
+            }
+            for number, test in enumerate(tests)
+        ],
+        guided={test: is_guided(test, cells) for test in tests},
+        solo_figures=marked(solo_figures(shown)),
+        strata_figures=marked(strata_figures(tests, shown)),
         keys=[_key(one.number) for one in shown],
         usages=any(one.usages for one in shown),
         listed=Markup(script_json(listed)),  # noqa: S704 - escaped for a script element
-        data_sets=sorted({_data_name(one) for one in shown}),
-        outcomes=sum(one.outcomes for one in shown),
-        most=max((count.n for one in shown for count in one.verdicts), default=1),
+        data_sets=sorted({one.data_name for one in shown}),
+        outcomes=sum(one.scored.outcomes for one in shown),
+        most=max((count.n for one in shown for count in one.scored.verdicts), default=1),
     )
 
 
-def _data_name(one: Shown) -> str:
-    data = one.run.info.get("data") or {}
-    return f"{data.get('name')} {data.get('version')}"
-
-
 def _key(number: int) -> dict[str, object]:
-    """How the legend draws a run, as `offtraj/page/figure.py` does."""
+    """Colour, marker and dash of a run in the legend, as in `figure`."""
     dash = DASHES[number // len(SERIES) % len(DASHES)]
     return {
         "colour": number % len(SERIES),
@@ -185,7 +210,7 @@ def _key(number: int) -> dict[str, object]:
 
 
 def visible(text: object) -> str:
-    """Foreign text in the page's own markup: what would reorder or hide other text is shown by its number."""
+    """Foreign text for the page's markup: characters that would reorder or hide text are shown as code points."""
     return "".join(_visible(str(text)))
 
 
@@ -196,12 +221,12 @@ def _visible(text: str) -> Iterator[str]:
 
 
 def _hash(text: str) -> str:
-    """A source in a Content-Security-Policy: the hash of an element's exact text."""
+    """The source in a Content-Security-Policy for an element with this text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}"
 
 
 def _write(path: Path, text: str) -> None:
-    """Put a file in place, whole or not at all."""
+    """Write a file completely or not at all."""
     waiting = path.with_name(f".{path.name}.unfinished-{os.getpid()}")
     try:
         waiting.write_text(text, encoding="utf-8", newline="")

@@ -1,7 +1,6 @@
-"""What a model was given to go on from: the segments of rows, from the data set that a run was made on.
+"""The prefixes of a run's rows, as segments, read from the data set that the run was made on.
 
-A run's folder has the continuations solo. Rows are joined by their ids, which are content hashes: nothing
-else can be mistaken for one.
+A run's folder holds continuations only. Rows are matched by id; ids are hashes of their content.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from offtraj.dataset.folder import DataFolder, open_folder
 from offtraj.errors import DataError, OfftrajError
-from offtraj.evaluate.run_folder import RunFolder
+from offtraj.evaluate.scored_run import ScoredRun
+from offtraj.run.record import RunData
 from offtraj.run.row import Segment
 
 __all__ = ["Prefixes", "find_data"]
@@ -20,23 +20,23 @@ __all__ = ["Prefixes", "find_data"]
 _BATCH = 32  # rows; one may have two hundred thousand characters
 
 
-def find_data(run: RunFolder, given: Sequence[str] = ()) -> tuple[DataFolder | None, str]:
-    """The data set that a run was made on, or why there is none.
+def find_data(run: ScoredRun, given: Sequence[str] = ()) -> tuple[DataFolder | None, str]:
+    """The data set that a run was made on, or why it was not found.
 
     Args:
-        run: The run, whose `run.json` has the data set's name, version and digest.
-        given: Folders or `ORG/NAME[@REVISION]`; after them `data/NAME-VERSION` is tried, here and beside the
-            folder that the run lies in.
+        run: The run; its `run.json` has the data set's name, version and digest.
+        given: Folders or `ORG/NAME[@REVISION]` to try first. `data/NAME-VERSION` follows, in the working directory and
+            next to the folder of runs.
 
     Returns:
-        The folder and an empty reason, or none and a sentence.
+        The folder and an empty reason, or `None` and a sentence.
     """
-    wanted = run.info.get("data") or {}
-    name = f"{wanted.get('name')}-{wanted.get('version')}"
+    wanted = run.record.data or RunData()
+    name = f"{wanted.name}-{wanted.version}"
     here = Path("data") / name
-    compare_with_paper = run.path.resolve().parent.parent / "data" / name
+    beside_runs = run.path.resolve().parent.parent / "data" / name
     others = []
-    for where in dict.fromkeys([*given, str(here), str(compare_with_paper)]):
+    for where in dict.fromkeys([*given, str(here), str(beside_runs)]):
         if where not in given and not Path(where).is_dir():
             continue
         try:
@@ -44,7 +44,7 @@ def find_data(run: RunFolder, given: Sequence[str] = ()) -> tuple[DataFolder | N
         except OfftrajError as error:
             others.append(str(error))
             continue
-        if data.manifest.spec_sha256 == wanted.get("spec_sha256"):
+        if data.manifest.spec_sha256 == wanted.spec_sha256:
             return data, ""
         others.append(f"{where} was built from another spec")
     looked = f"there is no {here}, here or beside the runs" if not others else "; ".join(others)
@@ -53,34 +53,34 @@ def find_data(run: RunFolder, given: Sequence[str] = ()) -> tuple[DataFolder | N
 
 @dataclass
 class Prefixes:
-    """Segments by row id. Fast, and small in memory, when asked in the data set's order."""
+    """Segments by row id. Asking in the data set's order is fast and needs little memory."""
 
     data: DataFolder | None
     configs: Sequence[str]
     missing: int = 0
-    """Rows that were asked for, and are not in the data set."""
+    """Number of rows that were asked for and are not in the data set."""
     _places: Mapping[str, int] = field(init=False, repr=False)
     _rows: Iterator[tuple[str, tuple[Segment, ...]]] = field(init=False, repr=False)
     _last: tuple[str, tuple[Segment, ...]] = field(default=("", ()), init=False, repr=False)
     _at: int = field(default=-1, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._places = {row_id: axis_value for axis_value, row_id in enumerate(self._ids())}
+        self._places = {row_id: place for place, row_id in enumerate(self._ids())}
         self._rows = self._read()
 
     def of(self, row_id: str) -> tuple[Segment, ...] | None:
-        """The row's segments; none where the data set does not have it.
+        """The row's segments; `None` for a row that is not in the data set.
 
         Raises:
             DataError: for a file that is no steered set.
         """
-        axis_value = self._places.get(row_id)
-        if axis_value is None:
+        place = self._places.get(row_id)
+        if place is None:
             self.missing += 1
             return None
-        if axis_value < self._at:
+        if place < self._at:
             self._rows, self._at = self._read(), -1
-        while self._at < axis_value:
+        while self._at < place:
             self._last, self._at = next(self._rows), self._at + 1
         return self._last[1]
 

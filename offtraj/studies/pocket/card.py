@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from offtraj._util.packaged import packaged
-from offtraj.metrics.scores import Cell, percent
+from offtraj.metrics.intervals import percent
+from offtraj.metrics.scores import Cell
 from offtraj.metrics.solo import score_solo
 from offtraj.spec import SamplingSpec
 from offtraj.studies.pocket.training import RECORD

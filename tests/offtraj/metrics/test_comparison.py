@@ -12,8 +12,9 @@ from scipy import stats
 from support.factories import make_row
 
 from offtraj.grading.verdict import Verdict
-from offtraj.metrics import comparison, scores
-from offtraj.metrics.comparison import Comparison, Difference, compare, paired_interval, paired_p, two_sample_p
+from offtraj.metrics import comparison, intervals
+from offtraj.metrics.comparison import Comparison, Difference, compare, paired_p, two_sample_p
+from offtraj.metrics.intervals import paired_interval
 from offtraj.model.completion import Completion
 from offtraj.run.outcome import Outcome, outcome_of
 
@@ -94,7 +95,7 @@ def test_groups_of_which_nothing_is_common_are_said() -> None:
 
 
 def test_swapping_the_runs_turns_the_difference_round() -> None:
-    runs = make_run("++--+-+-"), make_run("+--++++-")
+    runs = make_run("++--+-+-+"), make_run("+--++++-+")
     one, other = whole(compare(*runs)), whole(compare(*reversed(runs)))
     assert one.difference == -other.difference
     assert one.p == other.p
@@ -110,6 +111,26 @@ def test_nothing_depends_on_the_order_of_outcomes() -> None:
 def test_one_question_has_neither_interval_nor_p() -> None:
     found = whole(compare(make_run("+"), make_run("-")))
     assert (found.interval, found.p, found.t_test_p) == (None, None, None)
+
+
+def test_seven_common_questions_have_a_difference_and_no_interval() -> None:
+    seven, eight = (whole(compare(make_run(signs), make_run(signs[::-1]))) for signs in ("++--+--", "++--+---"))
+    assert (seven.questions, seven.interval) == (7, None)
+    assert seven.p is not None
+    assert eight.interval is not None
+
+
+def test_questions_that_all_differ_by_the_same_have_an_interval_that_is_no_point() -> None:
+    """Every question is worse at one position and better at another: no resample changes the mean of 0."""
+    difference = np.tile([1.0, -1.0], (10, 1))
+    found = paired_interval(difference, np.ones((10, 2)))
+    assert found is not None
+    assert found.high == -found.low == pytest.approx(0.278, abs=0.001)
+
+
+def test_an_unknown_test_is_compared_under_its_own_name() -> None:
+    found = whole(compare(make_run("++-", test="relay"), make_run("+--", test="relay")))
+    assert (found.test, found.common, found.difference) == ("relay", 3, pytest.approx(-1 / 3))
 
 
 def test_runs_that_agree_everywhere_differ_by_nothing_but_not_for_certain() -> None:
@@ -162,7 +183,7 @@ def test_the_interval_is_as_wide_as_the_cluster_robust_standard_error_says() -> 
 def test_the_interval_covers_the_truth_as_often_as_it_says(
     questions: int, effect: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scores, "_RESAMPLES", 800)
+    monkeypatch.setattr(intervals, "_RESAMPLES", 800)
     rng = np.random.default_rng(5)
     truth = np.mean([d.sum(axis=0) / w.sum(axis=0) for d, w in (simulate(rng, 20_000, effect) for _ in range(10))])
     covered = 0

@@ -1,19 +1,17 @@
-"""Scores and their intervals."""
+"""Scores of groups of outcomes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import pytest
-from scipy import stats
 from support.factories import make_row
 
 from offtraj.grading.verdict import Verdict
-from offtraj.metrics.scores import Cell, clustered_interval, stratify, summarise
+from offtraj.metrics.scores import Cell, stratify, summarise
 from offtraj.model.completion import Completion
 from offtraj.run.outcome import Outcome, outcome_of
 from offtraj.run.row import Segment
+from offtraj_builders.definitions import TESTS
 
 VERDICTS = {
     "+": Verdict("correct", "rule", "boxed"),
@@ -113,43 +111,22 @@ def test_scores_do_not_depend_on_the_order_of_outcomes() -> None:
     assert summarise(outcomes) == summarise(reversed(outcomes))
 
 
-def test_the_interval_knows_which_outcomes_share_a_question() -> None:
-    """Forty outcomes on four questions say less than forty on forty."""
-    ones = np.ones((40, 1), dtype=np.int64)
-    spread = clustered_interval(ones * np.arange(40)[:, None] % 2, ones)
-    heaped = clustered_interval(np.array([[10], [0], [10], [0]]), np.full((4, 1), 10))
-    assert spread is not None and heaped is not None
-    assert heaped.high - heaped.low > 2 * (spread.high - spread.low)
+def test_a_cell_of_seven_questions_has_a_score_and_no_interval() -> None:
+    few, enough = (cell(summarise(make_outcomes(signs)), position=None) for signs in ("+-" * 3 + "+", "+-" * 4))
+    assert (few.questions, few.interval, str(few)) == (7, None, "57.1 (7 questions)")
+    assert enough.interval is not None and str(enough) == f"50.0 ({enough.interval})"
+    assert str(cell(summarise(make_outcomes("+")), position=None)) == "100.0 (1 question)"
 
 
-def test_with_one_outcome_a_question_it_is_the_ordinary_bootstrap() -> None:
-    rng = np.random.default_rng(1)
-    correct = (rng.random((300, 1)) < 0.7).astype(np.int64)
-    interval = clustered_interval(correct, np.ones_like(correct))
-    low, high = stats.norm.interval(0.95, correct.mean(), correct.std() / np.sqrt(300))
-    assert interval is not None
-    assert interval.low == pytest.approx(low, abs=0.01)
-    assert interval.high == pytest.approx(high, abs=0.01)
+def test_cells_of_fewer_than_five_questions_are_small() -> None:
+    assert [cell(summarise(make_outcomes(signs)), position=None).is_small for signs in ("+-+-", "+-+-+", "?")] == [
+        True, False, False,
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("questions", [10, 20, 60])
-def test_it_covers_the_truth_as_often_as_it_says(questions: int) -> None:
-    rng = np.random.default_rng(questions)
-    covered = 0
-    for _ in range(1000):
-        rate = rng.beta(2, 2, size=(questions, 1)) * np.ones((1, 5))  # questions differ, positions share them
-        correct = (rng.random((questions, 5)) < rate).astype(np.int64)
-        interval = clustered_interval(correct, np.ones_like(correct))
-        assert interval is not None
-        covered += interval.low <= 0.5 <= interval.high
-    assert 0.93 <= covered / 1000 <= 0.97
-
-
-def test_where_all_agree_the_interval_is_no_point() -> None:
-    interval = clustered_interval(np.full((20, 5), 1), np.full((20, 5), 1))
-    assert interval is not None
-    assert (round(interval.low, 2), interval.high) == (0.84, 1)
-
-
-def test_one_question_has_no_interval() -> None:
-    assert clustered_interval(np.array([[3]]), np.array([[5]])) is None
+def test_a_test_of_another_version_keeps_its_name_and_comes_last() -> None:
+    outcomes = make_outcomes("+-", test="relay", position=0.4)
+    outcomes += make_outcomes("+", test=TESTS[1].name, position=None, ratio=0.2)
+    cells = summarise(outcomes)
+    assert [one.test for one in cells] == [TESTS[1].name] * 2 + ["relay"] * 2
+    assert [(one.position, one.ratio) for one in cells] == [(None, None), (None, 0.2), (None, None), (0.4, None)]

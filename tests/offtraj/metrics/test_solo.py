@@ -1,4 +1,4 @@
-"""What a model does alone."""
+"""The solo score of a model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_it_is_the_papers_average_of_benchmarks() -> None:
 
 def test_it_is_shown_in_percent() -> None:
     assert str(score_solo({"math": {"0/8": 5, "8/8": 5}})).startswith("50.0 (")
-    assert str(score_solo({"math": {"8/8": 1}})) == "100.0"
+    assert str(score_solo({"math": {"8/8": 1}})) == "100.0 (1 question)"
 
 
 def test_without_questions_there_is_none() -> None:

@@ -116,7 +116,7 @@ def test_modes_are_counted_and_all_but_ids_marked() -> None:
     assert mixed.exactness == {"chat": 2, "ids": 1}
     assert mixed.marked("tiny") == "tiny (chat, ids)"
     assert mixed.sent.startswith("prompts: as a prefilled chat turn (2 of 3), as token ids (1 of 3), so not known")
-    assert "chat: the server's chat template put it together" in mixed.sent
+    assert "chat: the server's chat template rendered it" in mixed.sent
 
 
 def test_outcomes_of_earlier_versions_are_read(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_page_opens_from_disk_and_shows_a_trajectory_piece_by_piece(browser: B
         segments = there.page.locator("#row > .segment")
         kinds = [name.split()[1] for name in segments.evaluate_all("all => all.map(one => one.className)")]
         assert kinds == ["question", "own", "transition", "steer", "continuation", "answer"]
-        assert "from here the model goes on" in there.page.inner_text("#row")
+        assert "the model continues from here" in there.page.inner_text("#row")
         assert "for the 7th time" in there.page.inner_text(".continuation")
         assert there.page.inner_text(".answer .prose").strip() == "Done."
 
