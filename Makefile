@@ -5,8 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 VLLM ?= .vllm
+WORKERS ?= 3
 
-.PHONY: install vllm quickstart pocket test lint types unit format schema lock lock-vllm benchmarks clean
+.PHONY: install vllm quickstart pocket test check lint types unit format schema schema-check lock lock-vllm benchmarks clean
 
 install: $(INSTALLED)  ## Make the environment
 
@@ -31,29 +32,39 @@ pocket: $(INSTALLED)  ## Train the whole family of pocket reasoners anew: hours
 	$(BIN)/offtraj train --out specs/quickstart/models
 	$(BIN)/python benchmarks/family.py --cards
 
-test: lint types unit  ## Lint, types and all tests
+test: check unit  ## Lint, types and all tests
+
+check: lint types schema-check  ## What can be said without running a test, in seconds
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+	MYPYPATH=.:builders:tests $(BIN)/mypy --explicit-package-bases --exclude '^tests/support/' tests
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 format: $(INSTALLED)  ## Put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schema: $(INSTALLED)  ## Write the JSON Schema of a spec anew
+schema: $(INSTALLED)  ## Write the JSON Schemas of a spec and of run.json
 	$(BIN)/offtraj schema > specs/spec.schema.json
+	$(BIN)/python -c 'import json; from offtraj.run.record import record_schema; print(json.dumps(record_schema(), indent=2))' \
+	  > specs/run.schema.json
+
+schema-check: $(INSTALLED)
+	$(BIN)/offtraj schema | diff - specs/spec.schema.json
 
 lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that has no CUDA
 	$(BIN)/python -m pip install --quiet pip-tools
 	echo 'torch==2.13.0' > $(VENV)/constraints.txt
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra local --extra train --strip-extras --no-annotate --no-header \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra docs --extra local --extra train --strip-extras --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --constraint $(VENV)/constraints.txt \
 	  --output-file requirements.lock pyproject.toml
 

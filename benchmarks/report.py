@@ -85,6 +85,7 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
     from offtraj.grading.verdict import Verdict
     from offtraj.model.completion import Completion
     from offtraj.run.outcome import Outcome, outcome_of
+    from offtraj.run.record import RunRecord
     from offtraj.run.row import Segment, SteeredRow, row_schema, rows_to_batch
     from offtraj.spec.file import parse_spec
     from offtraj_builders.composition import compose, row_id
@@ -160,7 +161,7 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
         "model": {"id": "model"}, "engine": {"kind": "recorded"}, "sampling": {"samples": 1},
         "think": {"open": "<think>\n", "close": "</think>"}, "judge": None,
     }  # fmt: skip
-    await write_run(folder / "runs" / "run", info, made())
+    await write_run(folder / "runs" / "run", RunRecord.model_validate_json(json.dumps(info)), made())
 
 
 def _texts(characters: int) -> Iterator[str]:

@@ -123,7 +123,7 @@ def find_evaluated_model(file: SpecFile, model: str, engine: str | None) -> Eval
     spec = choose_engine(file.spec, engine or ("transformers" if declared is None else declared.engine))
     if isinstance(spec, RecordedSpec) and (engine is None or declared is None or declared.recorded_as is None):
         raise UsageError(
-            f"--model {model!r}: is a recording, which cannot go on from a prefix: give a folder or Hub id, and "
+            f"--model {model!r}: is a recording, which cannot continue a prefix: give a folder or Hub id, and "
             f"`--on {model}` for the sets that were built for it"
             if engine is None
             else f"--engine {engine!r}: is a recording, in which {model!r} has no name (`recorded_as`)"
@@ -131,7 +131,7 @@ def find_evaluated_model(file: SpecFile, model: str, engine: str | None) -> Eval
     if declared is None:
         return EvaluatedModel(_model_at(file.spec, model), spec, None)
     if declared.path is None and not isinstance(spec, RecordedSpec):
-        raise UsageError(f"--engine {engine!r}: {model!r} has no weights (`path`) that it could run: give a folder")
+        raise UsageError(f"--engine {engine!r}: {model!r} has no weights (`path`) to run: give a folder")
     return EvaluatedModel(load_model(file, declared, sampled=not isinstance(spec, RecordedSpec)), spec, declared)
 
 
@@ -289,6 +289,7 @@ def _record(
     return RunRecord(
         offtraj=__version__,
         repo=sets.data.repo or (None if spec.publish is None else spec.publish.repo),
+        domain=manifest.domain,
         data=RunData(
             name=manifest.name,
             version=manifest.version,

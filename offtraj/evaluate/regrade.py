@@ -1,4 +1,7 @@
-"""Grading a run's completions again, with today's rule or another judge, and what that changes."""
+"""Grading a run's completions again, with the current rule or another judge, and the verdicts that change.
+
+Nothing is generated; that is left to `offtraj.evaluate.evaluate`.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from offtraj.grading.judge.judge import ResolvedJudge, open_judge
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.model.trajectory import Delimiters, continued_answer
 from offtraj.run.outcome import Outcome
+from offtraj.run.record import RUN
 from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
 from offtraj.store import Store
 
@@ -30,24 +34,26 @@ _EXAMPLES = 3
 
 
 class Change(NamedTuple):
-    """A verdict before and after."""
+    """A verdict before and after grading again."""
 
     old: str
-    """Such as `unscored: units`; with who decided where that was not the rule."""
+    """Verdict and reason, such as `unscored: units`, with the decider where that was not the rule."""
     new: str
+    """In the same form."""
 
 
 @dataclass(frozen=True)
 class Regraded:
-    """The run as it is now, and what is different from before."""
+    """The run with its new verdicts, and how they differ from the old ones."""
 
     run: RunFolder
+    """The folder that was written."""
     total: int
-    """Outcomes."""
+    """Number of outcomes."""
     changes: Mapping[Change, int]
-    """The most frequent first."""
+    """Number of outcomes by change, the most frequent first."""
     examples: Mapping[Change, tuple[str, ...]]
-    """Ids of some rows."""
+    """Ids of at most three rows of each change."""
 
 
 @dataclass
@@ -59,19 +65,19 @@ class _VerdictChanges:
 async def regrade(
     run: RunFolder, *, out: Path, store: Store, resolved_judge: ResolvedJudge | None, progress: Progress = no_progress
 ) -> Regraded:
-    """Grade the stored completions of a run, and write the run's folder with the new verdicts.
+    """Grade the completions of a run again and write a run folder with the new verdicts.
 
-    What was never sampled stays unscored. The folder appears, or is replaced, when it is complete.
+    Outcomes without a completion stay unscored. The folder is written whole or not at all.
 
     Args:
         run: The run.
         out: The folder to write; may be the run's own.
-        store: Where verdicts and the judge's replies are kept.
-        resolved_judge: Rules where the rule cannot; the rule decides alone without one.
+        store: Keeps verdicts and the judge's replies.
+        resolved_judge: Decides where the rule cannot; without one the rule decides alone.
         progress: Is told of progress.
 
     Raises:
-        DataError: for a run of a version that did not keep what grading needs.
+        DataError: for a run that does not record the delimiters of the model's thinking.
         OfftrajError: as the judge, the store and `write_run` do.
     """
     delimiters = _delimiters(run)
@@ -99,10 +105,10 @@ async def regrade(
 
 
 def judge_of_run(run: RunFolder) -> ResolvedJudge | None:
-    """The judge by which a run was graded; `None` for the rule alone.
+    """The judge that a run was graded with; `None` for the rule alone.
 
     Raises:
-        DataError: when `run.json` says it in a way that this version does not read.
+        DataError: when its declaration is not one that this version reads.
     """
     said = run.record.judge
     if said is None:
@@ -159,7 +165,7 @@ def _delimiters(run: RunFolder) -> Delimiters:
     think = run.record.think
     if think is None:
         raise DataError(
-            f"{run.path}: was made by an offtraj that kept too little to grade again: do the run again, "
-            "which samples nothing that the workspace holds"
+            f"{run.path / RUN}: has no `think` (delimiters of the thinking), which grading again needs: run the model "
+            "again with the same workspace, which generates nothing that it holds"
         )
     return Delimiters(think.open, think.close)

@@ -1,7 +1,7 @@
-"""A run's scores as the Hub's evaluation results: what a model's repository says in `.eval_results/`.
+"""A run's scores as evaluation results of the Hub: the content of `.eval_results/` in a model's repository.
 
-One scalar a task, which is the steered configuration that was run on (`eval.yaml` of the data set says the same):
-the default variant on the individual subset, averaged over positions or ratios. Handing it in is left to the user.
+Each steered configuration is one task, as in `eval.yaml` of the data set, with one number: the mean over positions or
+ratios of the default variant on the individual subset. Uploading the file is left to the user.
 """
 
 from __future__ import annotations
@@ -70,13 +70,17 @@ def eval_results(run: RunResults) -> list[EvalResultEntry]:
 
 
 def write_eval_results(target: Path, runs: Sequence[RunResults]) -> list[Path]:
-    """Write the results of a model's runs: a file, or `.eval_results/NAME.yaml` for each data set in a folder.
+    """Write the results of one model's runs; returns the files.
 
-    A file that holds results of the same tasks is replaced.
+    Args:
+        target: A YAML file, or a folder for `.eval_results/NAME.yaml` of each data set. A file that holds results of
+            the same tasks only is replaced.
+        runs: Runs of one model.
 
     Raises:
-        UsageError: for runs of different models, a task that two runs score, or as `eval_results` does.
-        OutputError: when a file holds other results, too, or cannot be written.
+        UsageError: for runs of several models, a task that two runs score, or as `eval_results` does.
+        DataError: when a file exists that holds no evaluation results.
+        OutputError: when a file holds results of other tasks, too, or cannot be written.
     """
     from huggingface_hub import eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
@@ -84,7 +88,7 @@ def write_eval_results(target: Path, runs: Sequence[RunResults]) -> list[Path]:
     models = list(dict.fromkeys((run.record.model.path, run.record.model.revision) for run in runs))
     if len(models) > 1:
         names = ", ".join(f"{path}@{revision}" for path, revision in models)
-        raise UsageError(f"--eval-results: results stand in their model's repository, and these are several: {names}")
+        raise UsageError(f"--eval-results: results belong to one model, and these runs are of several models: {names}")
     files: dict[Path, list[EvalResultEntry]] = {}
     for run in runs:
         for entry in eval_results(run):

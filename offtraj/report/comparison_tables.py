@@ -65,7 +65,7 @@ def _comparison(compared: RunComparison, test: str, differences: Sequence[Differ
         ],
         notes=[
             _P_NOTE,
-            f"grey: {SMALL}" if any(one.is_small for one in differences) else "",
+            f"* {SMALL}" if any(one.is_small for one in differences) else "",
             NO_INTERVAL if any(one.interval is None for one in differences if one.axis_value is None) else "",
         ],
     )

@@ -26,7 +26,7 @@ def paper_table(name: str, rows: Sequence[PaperComparison]) -> Table:
         ["at", "run", "paper", "table", "difference"],
         notes=[
             "" if rows else "The run and the paper have no cell in common.",
-            f"grey: {SMALL}" if any(row.cell.is_small for row in rows) else "",
+            f"* {SMALL}" if any(row.cell.is_small for row in rows) else "",
         ],
     )
     for header in ("paper in\ninterval", "run in paper's\ninterval"):

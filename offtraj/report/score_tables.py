@@ -46,7 +46,9 @@ def overview(runs: Sequence[ScoredRun]) -> Table:
         notes=[footnotes([score for row in shown for score in row])],
     )
     for run, row in zip(runs, shown, strict=True):
-        table.add_row(run.marked, *(shade(headline(one), small=one is not None and one.is_small) for one in row))
+        table.add_row(
+            run.marked, *(shade(headline(one), small=one is not None and one.is_small, mark="") for one in row)
+        )
     return table
 
 
@@ -80,7 +82,7 @@ def _score_table(name: str, test: str, cells: Sequence[Cell]) -> Table:
         ["variant", "subset", *(["guide"] if guided else [])],
         [*(f"{value:.0%}" for value in values), "average", "95 %", *(name.replace("_", " ") for name in counts)],
         notes=[
-            f"grey: {SMALL}" if any(cell.is_small for cell in cells) else "",
+            f"* {SMALL}" if any(cell.is_small for cell in cells) else "",
             f"95 % –: {NO_INTERVAL}" if any(c.interval is None and c.axis_value is None for c in cells) else "",
         ],
     )
@@ -109,22 +111,22 @@ def _net_table(test: str, runs: Sequence[ScoredRun]) -> Table | None:
     ]
     if not lines:
         return None
-    small = any(one is not None and one.is_small for _, cell, others in lines for one in (cell, *others))
-    beside = f" and {', '.join(closing)}" if closing else ""
+    small = any(one is not None and one.is_small for _, cell, forced in lines for one in (cell, *forced))
+    others = f", and variant {', '.join(closing)}" if closing else ""
     table = make_table(
-        f"{test.capitalize()} net of revealed answers{beside}, default variant, in percent (95 %)",
+        f"{test.capitalize()}: default variant raw and net of revealed answers{others}, in percent (95 %)",
         ["model", "subset"],
         ["raw", "revealed", "net", *closing],
-        notes=[f"grey: {SMALL}" if small else ""],
+        notes=[f"* {SMALL}" if small else ""],
     )
-    for run, cell, others in lines:
+    for run, cell, forced in lines:
         table.add_row(
             run.name,
             cell.subset,
             shade(str(cell), small=cell.is_small),
             f"{cell.revealed} of {cell.n}",
             shade(percent(cell.net_score, cell.net_interval), small=cell.is_small),
-            *("–" if one is None else shade(str(one), small=one.is_small) for one in others),
+            *("–" if one is None else shade(str(one), small=one.is_small) for one in forced),
         )
     return table
 
@@ -149,7 +151,7 @@ def _strata_table(test: str, runs: Sequence[ScoredRun]) -> Table | None:
         f"{axis.plural}, default variant, in percent, and number of outcomes",
         ["model", "subset"],
         columns,
-        notes=[f"grey: {SMALL}" if any(cell.is_small for cell in found) else ""],
+        notes=[f"* {SMALL}" if any(cell.is_small for cell in found) else ""],
     )
     for name, subset in dict.fromkeys((name, subset) for name, subset, _ in cells):
         table.add_row(name, subset, *(_of(cells.get((name, subset, column))) for column in columns))

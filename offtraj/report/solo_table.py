@@ -38,7 +38,7 @@ def solo_table(data: DataFolder) -> Table:
             counts.update(benchmark)
         is_pooled = sum(counts.values()) < sum(entry.solve_rates.values())
         score = score_solo({_POOLED: entry.solve_rates} if is_pooled or rates is None else rates)
-        lines.append((name, score, is_pooled, entry.solve_rates if is_pooled else counts))
+        lines.append((name, score, is_pooled, dict(entry.solve_rates if is_pooled else counts)))
     levels = sorted({rate for *_, counts in lines for rate in counts}, key=rate_order)
     table = make_table(
         "Solo, in percent (95 %), and number of questions by solve rate",
@@ -51,11 +51,11 @@ def solo_table(data: DataFolder) -> Table:
             footnotes([score for _, score, *_ in lines]),
         ],
     )
-    for name, score, is_pooled, counts in lines:
+    for name, score, is_pooled, rates_of in lines:
         text = headline(score) + (f" {_POOLED}" if is_pooled else "")
         table.add_row(
             name,
-            shade(text, small=score is not None and score.is_small),
-            *(str(counts.get(level, 0)) for level in levels),
+            shade(text, small=score is not None and score.is_small, mark=""),
+            *(str(rates_of.get(level, 0)) for level in levels),
         )
     return table

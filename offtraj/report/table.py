@@ -41,8 +41,11 @@ def make_table(
     return table
 
 
-def shade(text: str, *, small: bool) -> Text:
-    """A value of a table, greyed out where it is based on too few questions."""
+def shade(text: str, *, small: bool, mark: str = "*") -> Text:
+    """A value of a table, greyed out and followed by a mark where it is based on too few questions.
+
+    Where the output is no terminal, only the mark is left.
+    """
     from rich.text import Text
 
-    return Text(text, style="dim" if small else "")
+    return Text(f"{text}{mark}", style="dim") if small else Text(text)

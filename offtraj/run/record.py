@@ -37,7 +37,8 @@ RUN = "run.json"
 """The file's name in a run folder."""
 
 Count = Annotated[int, Field(ge=0)]
-Rate = Annotated[str, StringConstraints(pattern=r"^\d+/[1-9]\d*$")]
+Rate = Annotated[str, StringConstraints(pattern=r"^[0-9]+/[1-9][0-9]*$")]
+RateCounts = Annotated[dict[Rate, Count], Field(json_schema_extra={"additionalProperties": False})]
 
 
 class _Part(BaseModel):
@@ -199,10 +200,12 @@ class RunRecord(_Part):
     """Version of offtraj that made the run."""
     repo: str | None = None
     """Repository of the data set on the Hub, where it is known; it was fetched from there if `data.revision` is set."""
+    domain: str | None = None
+    """Domain of the data set, such as `math`; absent in runs of 0.1.0, which are all of mathematics."""
     data: RunData | None = None
     """The rows that the model was evaluated on."""
     model: RunModel
-    """The evaluated model."""
+    """The model that was evaluated."""
     think: ThinkDelimiters | None = None
     """Delimiters of the model's thinking."""
     engine: RunEngine | None = None
@@ -211,7 +214,7 @@ class RunRecord(_Part):
     """How completions were sampled."""
     seed: int | None = None
     """Seed of every choice and every sample."""
-    solo: dict[str, dict[Rate, Count]] | None = None
+    solo: dict[str, RateCounts] | None = None
     """Number of questions of each benchmark by solo solve rate, such as `{"math500": {"7/8": 12}}`; null where the
     data set does not know the model."""
     versions: dict[str, str] | None = None

@@ -14,6 +14,7 @@ from offtraj.model.completion import Completion, SamplingParams
 from offtraj.model.model import Model
 from offtraj.model.tokens import Words
 from offtraj.run.question import Question
+from offtraj.run.record import RunRecord
 from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import Solo, SoloSample
 from offtraj.spec import SpecFile, load_spec
@@ -165,6 +166,18 @@ def make_row(number: int = 0, **fields: Any) -> SteeredRow:
         values["segments"],
     )
     return SteeredRow(id=fields.get("id", identity), **{k: v for k, v in values.items() if k != "id"})
+
+
+def make_record(**fields: Any) -> RunRecord:
+    """The record of a run, read from JSON: defaults and what is given, such as `judge={…}`."""
+    values = {
+        "data": {"name": "small", "version": "1.0.0", "spec_sha256": "0"},
+        "model": {"id": "m", "path": "m", "revision": "r"},
+        "engine": {"kind": "transformers", "identity": "e"},
+        "sampling": {},
+        **fields,
+    }
+    return RunRecord.model_validate_json(json.dumps(values))
 
 
 def make_solo(store: Store, name: str, answers: Mapping[str, Sequence[object]], **fields: Any) -> Solo:

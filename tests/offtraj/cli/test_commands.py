@@ -182,7 +182,7 @@ def test_a_spec_is_built_and_its_model_run(spec: Path, offtraj: Run, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "weak"], "is a recording, which cannot go on from a prefix: give a folder or Hub id, and `--on weak`"),
+        (["--model", "weak"], "is a recording, which cannot continue a prefix: give a folder or Hub id, and `--on weak`"),
         (["--model", "nobody"], "no folder, no Hub id ORG/NAME, and none of the spec's: weak, other, guide"),
         (["--model", "./nobody"], "--model './nobody': no folder, no Hub id ORG/NAME"),
         (["--model", "weak", "--engine", "transformers"], "--engine 'transformers': 'weak' has no weights (`path`)"),

@@ -137,7 +137,7 @@ def test_a_judge_that_is_down_leaves_outcomes_unscored_and_the_next_run_asks_aga
     ("arguments", "message"),
     [
         (["regrade", "nowhere"], "nowhere: no run folder: it has no run.json"),
-        (["regrade", "old"], "old: was made by an offtraj that kept too little to grade again"),
+        (["regrade", "old"], "old/run.json: has no `think` (delimiters of the thinking), which grading again needs"),
         (["regrade", "old", "--judge", "spec.yaml"], "--judge 'spec.yaml': the spec declares no `judge`"),
     ],
 )

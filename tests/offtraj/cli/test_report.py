@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.factories import make_row
+from support.factories import make_record, make_row
 
 from offtraj.evaluate.run_folder import RunFolder, write_run
 from offtraj.grading.verdict import Verdict
@@ -63,13 +63,10 @@ def make_run(folder: Path, model: str, outcomes: Sequence[Outcome], **info: Any)
             yield outcome
 
     said = {
-        "data": {"name": "small", "version": "1.0.0", "spec_sha256": "0"},
         "model": {"id": model, "path": model, "revision": "r"},
-        "engine": {"kind": "transformers", "identity": "e"},
-        "sampling": {},
         "solo": {"sums": {"2/4": 3, "4/4": 5}, "tricky": {"1/4": 6}},
     }
-    return asyncio.run(write_run(folder, {**said, **info}, stream()))
+    return asyncio.run(write_run(folder, make_record(**{**said, **info}), stream()))
 
 
 @pytest.fixture
@@ -184,7 +181,8 @@ def test_every_character_that_latex_reads_is_escaped() -> None:
 
 def test_a_run_that_says_nothing_of_solo_and_strata_is_reported(run: RunFolder, offtraj: Run) -> None:
     """As 0.1.0 wrote them."""
-    info = {name: value for name, value in run.info.items() if name != "solo"}
+    info = json.loads((run.path / "run.json").read_text())
+    del info["solo"]
     (run.path / "run.json").write_text(json.dumps(info))
     scores = json.loads((run.path / "scores.json").read_text())
     (run.path / "scores.json").write_text(json.dumps({"scores": scores["scores"], "verdicts": scores["verdicts"]}))

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 from huggingface_hub import parse_eval_result_entries
-from support.factories import make_row
+from support.factories import make_record, make_row
 
 from offtraj.errors import OfftrajError, OutputError, UsageError
-from offtraj.evaluate.run_folder import RunFolder, write_run
+from offtraj.evaluate.run_folder import write_run
+from offtraj.evaluate.scored_run import ScoredRun, score_run
 from offtraj.grading.verdict import Verdict
 from offtraj.hub.eval_results import eval_results, write_eval_results
 from offtraj.model.completion import Completion
@@ -39,7 +40,7 @@ def make_outcomes(verdicts: str, **row: Any) -> list[Outcome]:
     ]
 
 
-async def make_run(folder: Path, outcomes: Iterable[Outcome], **info: Any) -> RunFolder:
+async def make_run(folder: Path, outcomes: Iterable[Outcome], **info: Any) -> ScoredRun:
     """A run's folder, as of a set on the Hub."""
 
     async def stream() -> AsyncIterator[Outcome]:
@@ -62,13 +63,13 @@ async def make_run(folder: Path, outcomes: Iterable[Outcome], **info: Any) -> Ru
         "judge": None,
         **info,
     }
-    return await write_run(folder, whole, stream())
+    return score_run(await write_run(folder, make_record(**whole), stream()))
 
 
 def both_tests() -> list[Outcome]:
     return [
-        *make_outcomes("++-+?", position=0.2),
-        *make_outcomes("+--", position=0.8),
+        *make_outcomes("++-+?++-+", position=0.2),
+        *make_outcomes("+--+--+--", position=0.8),
         *make_outcomes("+", position=0.2, subsets=("shared",)),
         *make_outcomes("-", variant="cross-model"),
         *make_outcomes("+-", test="guidability", position=None, ratio=0.4, segments=STEER),
@@ -89,8 +90,12 @@ async def test_values_are_those_of_scores_json(tmp_path: Path) -> None:
         ]  # fmt: skip
         assert entry.value == cell["score"]
         assert f"n = {cell['n']} on {cell['questions']} questions" in entry.notes
-        assert f"{cell['interval']['low']:.4f} to {cell['interval']['high']:.4f}" in entry.notes
+        if cell["interval"] is None:
+            assert "95 %" not in entry.notes
+        else:
+            assert f"{cell['interval']['low']:.4f} to {cell['interval']['high']:.4f}" in entry.notes
         assert f"{cell['unscored']} unscored" in entry.notes
+    assert "95 %" in str(entries[0].notes)
     assert [entry.task_id for entry in entries] == ["recoverability--weak", "guidability--weak"]
     assert entries[0].value == pytest.approx((3 / 4 + 1 / 3) / 2)
 
@@ -151,7 +156,7 @@ async def test_runs_of_a_model_on_several_sets_are_a_file_each(tmp_path: Path) -
     with pytest.raises(UsageError, match="scores org/small recoverability--weak, as another of these runs does"):
         write_eval_results(folder, [one, one])
     other = await make_run(tmp_path / "three", make_outcomes("+"), model={"id": "t", "path": "org/t", "revision": "c"})
-    with pytest.raises(UsageError, match="these are several: org/tiny@b+, org/t@c"):
+    with pytest.raises(UsageError, match="these runs are of several models: org/tiny@b+, org/t@c"):
         write_eval_results(folder, [one, other])
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from scipy import stats
-from support.factories import make_row
+from support.factories import make_record, make_row
 
 from offtraj.errors import UsageError
 from offtraj.evaluate.run_folder import RunFolder, write_run
@@ -202,8 +202,7 @@ def make_run(folder: Path, outcomes: Iterable[Outcome], model: str = "qwen3-1.7b
         for outcome in outcomes:
             yield outcome
 
-    info = {"data": {"name": "math"}, "model": {"id": model}, "engine": {"kind": "vllm"}, "sampling": {}, "solo": None}
-    return asyncio.run(write_run(folder, info, stream()))
+    return asyncio.run(write_run(folder, make_record(model={"id": model}, solo=None), stream()))
 
 
 def both_tests() -> list[Outcome]:
@@ -305,14 +304,14 @@ def test_a_cell_without_a_verdict_is_not_compared() -> None:
 
 def test_the_length_of_distractors_is_read_from_the_run(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_outcomes(30, 40, position=0.2, ratio=0.4))
-    (found,) = compare_run_with_paper(run, run.cells())
+    (found,) = compare_run_with_paper(run, run.scores.cells)
     assert (found.tables, found.paper.percent) == ((10,), 73.2)
 
 
 def test_a_run_on_rows_of_another_model_has_no_place_beside_the_paper(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_outcomes(3, 4, model="qwq-32b"))
     with pytest.raises(UsageError, match="built for 'qwq-32b'"):
-        compare_run_with_paper(run, run.cells())
+        compare_run_with_paper(run, run.scores.cells)
 
 
 def test_report_shows_the_paper_beside_a_run(tmp_path: Path, offtraj: Run) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.browser import browser_or_skip, visit
-from support.factories import write_small_benchmark
+from support.factories import make_record, write_small_benchmark
 
 from offtraj.dataset.folder import open_folder
 from offtraj.errors import OutputError
@@ -25,6 +25,7 @@ from offtraj.model.completion import Completion
 from offtraj.report.html.chunk import script_json
 from offtraj.report.html.page import page_files, visible, write_page
 from offtraj.run.outcome import Outcome, outcome_of, read_outcomes
+from offtraj.run.record import RunModel
 from offtraj.run.row import SteeredRow, read_rows
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def make_inexact_run(folder: Path) -> None:
         for at, outcome in enumerate(read_outcomes(first.path / "outcomes.parquet")):
             yield replace(outcome, exactness="text" if at % 2 else "ids", reason=why if at == 2 else outcome.reason)
 
-    asyncio.run(write_run(folder / "others" / "inexact", {**first.info, "model": {"id": "other"}}, outcomes()))
+    record = first.record.model_copy(update={"model": RunModel(id="other")})
+    asyncio.run(write_run(folder / "others" / "inexact", record, outcomes()))
 
 
 def make_run(folder: Path, model: str) -> RunFolder:
@@ -93,7 +95,7 @@ def make_run(folder: Path, model: str) -> RunFolder:
         "judge": None,
     }
     name = re.sub(r"\W", "", model)
-    return asyncio.run(write_run(folder / "runs" / f"small-1.0.0--{name}", info, outcomes()))
+    return asyncio.run(write_run(folder / "runs" / f"small-1.0.0--{name}", make_record(**info), outcomes()))
 
 
 def make_outcome(row: SteeredRow, number: int) -> Outcome:
@@ -205,7 +207,7 @@ def test_a_line_of_a_megabyte_is_shown_at_once_and_whole(browser: Browser, html:
 
 
 def test_the_table_is_sorted_by_any_column(browser: Browser, runs: list[RunFolder], tmp_path: Path) -> None:
-    other = replace(runs[1], info={**runs[1].info, "model": {"id": "another"}})
+    other = replace(runs[1], record=runs[1].record.model_copy(update={"model": RunModel(id="another")}))
     page = write_page([runs[0], other], tmp_path / "two.html")
     assert page.data == tmp_path / "two_data"
     with visit(browser, page.html) as there:
