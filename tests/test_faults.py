@@ -233,7 +233,7 @@ def test_what_cannot_succeed_is_said_kept_apart_and_tried_again_by_the_same_comm
         times = Counter(tuple(e.body["prompt"]) for e in proxy.completions if e.fault == "too-long")
         assert set(times.values()) == {1}
         assert built.returncode == 1
-        assert f"{4 * len(times)} solo samples could not be had, the first of 'q" in built.stderr
+        assert f"{4 * len(times)} solo samples failed to generate, the first of 'q" in built.stderr
         assert "maximum context length" in built.stderr
         assert "what arrived is kept; run the same command again" in built.stderr
         proxy.too_long = lambda _: False
@@ -387,7 +387,7 @@ def test_a_quota_is_said_and_with_more_room_it_goes_on(
         )
         assert built.returncode == 1, built.stderr
         assert len(lines_of(built.stderr)) == 1, built.stderr
-        assert "make room; then run the same command again" in built.stderr
+        assert "free disk space; then run the same command again" in built.stderr
         kept = stored(folder)
         assert 0 < len(kept) < 120
         continued(folder, offtraj, proxy, kept, undisturbed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,4 +121,4 @@ async def build_async(
             trajectories=published,
             progress=shown,
         )
-    return open_dataset(folder)
+    return replace(open_dataset(folder), spec=file)  # whose relative paths lead somewhere

@@ -68,15 +68,13 @@ async def check_async(
 
     from offtraj.api.data_folder import as_data_folder
     from offtraj.check.check import check as check_data
-    from offtraj.grading.math.rule import RuleVerifier
+    from offtraj.grading.domains import find_domain
+    from offtraj.grading.opening import open_grader
     from offtraj.store import Store
 
     folder = as_data_folder(data)
     file = folder.spec if spec is None else as_spec(spec)
-    verifier = RuleVerifier()
     with TemporaryDirectory(prefix="offtraj-check-") as texts, displayed(progress) as shown:
-        try:
-            with Store(Path(texts) / "texts.sqlite") as store:
-                return await check_data(folder, spec=file, store=store, verifier=verifier, progress=shown)
-        finally:
-            await verifier.close()
+        with Store(Path(texts) / "texts.sqlite") as store:
+            async with open_grader(find_domain(file.spec.domain), store=store) as grader:
+                return await check_data(folder, spec=file, store=store, grader=grader, progress=shown)

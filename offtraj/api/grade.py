@@ -50,20 +50,6 @@ async def grade_async(gold: str, response: str, *, unit: str | None = None, tole
     Raises:
         OfftrajError: as `grade` does.
     """
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
+    from offtraj.grading import grade as grade_response
 
-    from offtraj.grading.grader import Grader, GradingItem
-    from offtraj.grading.math.rule import RuleVerifier
-    from offtraj.model.trajectory import split
-    from offtraj.store import Store
-
-    pieces = split(response)
-    answer = pieces.answer if pieces.closed else None if pieces.opening.strip() else response
-    verifier = RuleVerifier()
-    with TemporaryDirectory(prefix="offtraj-grade-") as folder, Store(Path(folder) / "verdicts.sqlite") as store:
-        try:
-            item = GradingItem(gold, tolerance=tolerance, unit=unit)
-            return await Grader(verifier, store).grade(item, answer, None)
-        finally:
-            await verifier.close()
+    return await grade_response(gold, response, unit=unit, tolerance=tolerance)

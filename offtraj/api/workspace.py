@@ -50,8 +50,10 @@ def prune_workspace(
         UsageError: when no condition is given.
         StoreError: when the workspace is in use, or cannot be read.
     """
-    from offtraj.grading.math.rule import RuleVerifier
+    from offtraj.grading.domains import DOMAINS
     from offtraj.store import Choice, prune
 
     choice = Choice(tuple(models), older_than, outdated, damaged)
-    return prune(store_path(workspace), choice, verifier=RuleVerifier().version, dry_run=dry_run)
+    return prune(
+        store_path(workspace), choice, verifiers=[domain.verifier_version() for domain in DOMAINS], dry_run=dry_run
+    )

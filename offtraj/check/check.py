@@ -21,8 +21,8 @@ from offtraj.dataset.manifest import MANIFEST
 from offtraj.dataset.published import published_models, published_solo
 from offtraj.dataset.tables import questions_config, read_questions
 from offtraj.errors import BuildError, DataError, EngineError, SpecError
-from offtraj.grading.grader import Grader
-from offtraj.grading.math.rule import Verifier
+from offtraj.grading.domains import find_domain
+from offtraj.grading.grader import Grader, Revealer
 from offtraj.model.model import load_model
 from offtraj.model.prompt import question_template
 from offtraj.run.question import Question, Questions
@@ -38,7 +38,7 @@ __all__ = ["check"]
 
 
 async def check(
-    data: DataFolder, *, spec: SpecFile, store: Store, verifier: Verifier, progress: Progress = no_progress
+    data: DataFolder, *, spec: SpecFile, store: Store, grader: Grader, progress: Progress = no_progress
 ) -> Checked:
     """Check a data set.
 
@@ -46,7 +46,7 @@ async def check(
         data: A folder or repository; everything in it is read.
         spec: Its spec, at a place from which its relative paths lead somewhere.
         store: Where texts are kept meanwhile.
-        verifier: Grades again what the rule decided, and says whether a steer reveals the answer.
+        grader: Grades again what the rule decided, and says whether a steer reveals the answer; without a judge.
         progress: Is told of progress.
 
     Raises:
@@ -60,10 +60,10 @@ async def check(
         checked.say(str(spec.path), f"is not the spec that {MANIFEST} was made with")
     check_card(data, checked)
     check_registration(data, checked)
-    questions = read_questions(data.files("questions"))
+    questions = read_questions(data.files("questions"), find_domain(spec.spec.domain))
     solos = _solos(data, spec, tuple(questions.values()), store, checked)
-    await check_verdicts(data.manifest, solos, questions, Grader(verifier, store), checked, progress)
-    again = _make_again(data, spec.spec, questions, solos, verifier, checked)
+    await check_verdicts(data.manifest, solos, questions, grader, checked, progress)
+    again = _make_again(data, spec.spec, questions, solos, grader, checked)
 
     @lru_cache(maxsize=64)
     def thinking(model: str, question_id: str, number: int) -> str | None:
@@ -117,12 +117,12 @@ def _make_again(
     spec: Spec,
     questions: Mapping[str, Question],
     solos: Mapping[str, Solo],
-    verifier: Verifier,
+    revealer: Revealer,
     checked: Checked,
 ) -> dict[str, SteeredSet]:
     """The steered sets that can be made again, by configuration; their rows are composed when they are read."""
     kept = tuple(questions.values())
-    inputs = BuildInputs(spec, question_template(spec.domain, spec.prompt), kept, solos, verifier)
+    inputs = BuildInputs(spec, question_template(spec.domain, spec.prompt), kept, solos, revealer)
     sampled_inputs = SampledInputs(inputs, Questions(kept, ()), data.manifest.verifier)
     again = {}
     for config in data.steered:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offtraj.dataset.folder import Config
+from offtraj.grading.domain import Domain
 from offtraj.run.question import Question
 from offtraj.run.solo import Solo, SoloSample
 
@@ -54,9 +55,7 @@ def questions_config(
             "id": question.id,
             "benchmark": question.benchmark,
             "question": question.text,
-            "answer": question.gold,
-            "unit": question.unit,
-            "tolerance": question.tolerance,
+            **question.reference.columns(),
             "shared": list(shared.get(question.id, ())),
             "solve_rates": rates(question),
         }
@@ -68,8 +67,8 @@ def questions_config(
     return Config("questions", "test", schema, batches())
 
 
-def read_questions(files: Iterable[Path]) -> dict[str, Question]:
-    """The questions of that configuration, by id."""
+def read_questions(files: Iterable[Path], domain: Domain) -> dict[str, Question]:
+    """The questions of that configuration, by id, with references of the domain."""
     import pyarrow.parquet as pq
 
     questions: dict[str, Question] = {}
@@ -77,9 +76,8 @@ def read_questions(files: Iterable[Path]) -> dict[str, Question]:
         with pq.ParquetFile(path) as file:  # `read_table` costs the import of pyarrow's data sets
             rows = file.read().to_pylist()
         for row in rows:
-            # Sets that were built by 0.1.0 have neither unit nor tolerance.
-            needs = (row.get("unit"), row.get("tolerance"))
-            questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], row["answer"], *needs)
+            reference = domain.published_reference(row)
+            questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], reference)
     return questions
 
 

@@ -152,21 +152,30 @@ class LocalChat:
         return await reply
 
     async def close(self) -> None:
-        """Let go of the model."""
+        """Release the model; calls that still wait for a reply are cancelled."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
         await self._engine.close()
 
     async def _work(self) -> None:
-        await asyncio.sleep(0)  # so that what is asked together is answered together
+        """Reply to what is waiting, batch by batch; every failure goes to the callers that wait for a reply."""
+        await asyncio.sleep(0)  # so that what is asked together is one batch
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
                 async for done in self._engine.replies(request for request, _ in batch):
-                    assert isinstance(done.request.context, asyncio.Future)
-                    done.request.context.set_result(done.result)
-            except EngineError as error:
-                for _, reply in batch:
-                    if not reply.done():
-                        reply.set_exception(error)
+                    reply = done.request.context
+                    assert isinstance(reply, asyncio.Future)
+                    if not reply.done():  # else its caller was cancelled
+                        reply.set_result(done.result)
+                error: BaseException = EngineError(f"{self.identity}: the engine ended without a reply")
+            except asyncio.CancelledError:
+                for _, reply in (*batch, *self._waiting):
+                    reply.cancel()
+                raise
+            except Exception as raised:
+                error = raised
+            for _, reply in batch:
+                if not reply.done():
+                    reply.set_exception(error)

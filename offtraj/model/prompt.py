@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def find_delimiters(tokenizer: PreTrainedTokenizerFast, rendered: str, name: str
     )
 
 
-def question_template(domain: Literal["math", "code"], override: str | None) -> str:
+def question_template(domain: str, override: str | None) -> str:
     """What a question is put into: the spec's own text, or the domain's."""
     if override is not None:
         return override

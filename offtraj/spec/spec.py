@@ -87,7 +87,7 @@ class Spec(Frozen):
     """Name of the suite and of its data set."""
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
     """Version of the data set that this spec makes, such as 1.0.0; a tag `v1.0.0` on the Hub."""
-    domain: Literal["math", "code"] = "math"
+    domain: Literal["math"] = "math"
     """What is verified, and how."""
     description: str = ""
     """One line for the card."""
