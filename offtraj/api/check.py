@@ -74,7 +74,10 @@ async def check_async(
 
     folder = as_data_folder(data)
     file = folder.spec if spec is None else as_spec(spec)
-    with TemporaryDirectory(prefix="offtraj-check-") as texts, displayed(progress) as shown:
-        with Store(Path(texts) / "texts.sqlite") as store:
-            async with open_grader(find_domain(file.spec.domain), store=store) as grader:
-                return await check_data(folder, spec=file, store=store, grader=grader, progress=shown)
+    with (
+        TemporaryDirectory(prefix="offtraj-check-") as texts,
+        displayed(progress) as shown,
+        Store(Path(texts) / "texts.sqlite") as store,
+    ):
+        async with open_grader(find_domain(file.spec.domain), store=store) as grader:
+            return await check_data(folder, spec=file, store=store, grader=grader, progress=shown)
