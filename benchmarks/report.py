@@ -1,13 +1,13 @@
-"""How long a report's page takes to write, and until it can be used, and whether the writer's memory stays flat.
+"""Time to write a report's page, time until it can be used, and the writer's memory.
 
     python benchmarks/report.py [--outcomes 100 1000 10000] [--characters 100000]
 
-Makes a data set and a run of as many outcomes, each with a continuation of so many characters (real reasoning from
-OFFTRAJ_DATA, repeated, or made-up sentences) behind a prefix of a fifth of that; writes its page in a process of its own,
-whose peak resident set is its memory; and opens the page from disk in Chromium (on the path, or `OFFTRAJ_BROWSER`) with
-nothing cached by it. *Usable* is when the list, the filters and the first trajectory are there; *a row* is the median
-time from a key to another trajectory being shown, over 50 rows all over the list. The page is bound to what the disk
-holds: 10,000 outcomes of 100,000 characters take about 2 GB for as long as this runs.
+Makes a data set and a run with that many outcomes, each with a continuation of that many characters (real reasoning
+from OFFTRAJ_DATA, repeated, or generated sentences) behind a prefix of a fifth of that. The page is written in a process
+of its own, whose peak resident set is the memory that is reported, and opened from disk in Chromium (on the path, or
+`OFFTRAJ_BROWSER`) with an empty cache. *Usable* is the time until list, filters and first trajectory are shown; *a row*
+is the median time from one trajectory to another, over 50 rows of the list. Needs disk space: 10,000 outcomes of 100,000
+characters take about 2 GB during the run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main() -> None:
-    """Measure, and print a line for each size."""
+    """Measure each size and print a line for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--outcomes", type=int, nargs="+", default=[100, 1_000, 10_000])
     parser.add_argument("--characters", type=int, default=100_000)
@@ -79,7 +79,7 @@ def _child(kind: str, folder: Path, *arguments: str) -> dict[str, float]:
 
 async def _make(folder: Path, outcomes: int, characters: int) -> None:
     """A data set of one configuration, and a run on it."""
-    from offtraj.dataset.folder import Config, write_folder
+    from offtraj.dataset.folder import Config, Description, write_folder
     from offtraj.dataset.manifest import Manifest, ModelEntry
     from offtraj.evaluate.run_folder import write_run
     from offtraj.grading.verdict import Verdict
@@ -131,7 +131,7 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
                 waiting = []
         yield rows_to_batch(waiting, schema)
 
-    def describe(_: Path, files: Any) -> tuple[Manifest, str]:
+    def describe(_: Path, files: Any) -> Description:
         entry = ModelEntry(
             revision="0", lengths="words", questions=8, samples=64, solve_rates={"4/8": 4, "8/8": 4}, verdicts={}
         )
@@ -139,7 +139,7 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
             name="benchmark", version="1.0.0", domain="math", seed=0, spec_sha256="0", limit=None, made_with={},
             verifier="", benchmarks={"sums": outcomes}, dropped_questions=(), models={"model": entry}, counts=(), files=files,
         )  # fmt: skip
-        return manifest, ""
+        return Description(manifest, "", None)
 
     await write_folder(
         folder / "data" / "benchmark-1.0.0",
@@ -165,7 +165,7 @@ async def _make(folder: Path, outcomes: int, characters: int) -> None:
 
 
 def _texts(characters: int) -> Iterator[str]:
-    """Reasoning of so many characters, never twice the same."""
+    """Reasoning texts of so many characters, all different."""
     sources = itertools.cycle(list(_thinkings()))
     for number in itertools.count():
         text = f"Attempt {number}.\n\n"
@@ -189,9 +189,10 @@ def _thinkings() -> Iterator[str]:
 
 def _write(folder: Path) -> None:
     from offtraj.evaluate.run_folder import read_run
+    from offtraj.evaluate.scored_run import score_runs
     from offtraj.report.html.page import write_page
 
-    write_page([read_run(folder / "runs" / "run")], folder / "report.html")
+    write_page(score_runs([read_run(folder / "runs" / "run")]), folder / "report.html")
 
 
 def _open(html: Path) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What runs out of tokens, and what is missing: from a server's finish reasons to tables, exports and the page."""
+"""Token usage and unscored outcomes: from a server's finish reasons to tables, exports and the page."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_what_failed_is_listed_with_its_reason_and_asked_for_again(ran: Ran) -> 
     assert len(ran.server.requests) - ran.asked_first == FAILED
 
 
-def test_outcomes_say_how_much_room_they_had(ran: Ran) -> None:
+def test_outcomes_record_the_limit_on_their_tokens(ran: Ran) -> None:
     over = [o for o in ran.outcomes if o["prompt_tokens"] >= LIMIT]
     cut = [o for o in ran.outcomes if o["prompt_tokens"] < LIMIT < o["prompt_tokens"] + 60]
     whole = [o for o in ran.outcomes if o["prompt_tokens"] + 60 <= LIMIT]
@@ -111,7 +111,7 @@ def test_outcomes_say_how_much_room_they_had(ran: Ran) -> None:
     assert all(o["finish_reason"] == "length" and o["prompt_tokens"] + o["tokens"] == LIMIT for o in cut)
     assert {(o["finish_reason"], o["tokens"]) for o in whole} == {("stop", 60)}
     assert {o["reason"] for o in over + cut} == {"truncated"}
-    assert max(map(len, ran.server.asked())) < LIMIT  # where there is no room, nobody is asked
+    assert max(map(len, ran.server.asked())) < LIMIT  # a prompt that reaches the limit is not sent
 
 
 def test_scores_say_what_was_cut_off_and_what_prefixes_took(ran: Ran) -> None:
@@ -159,7 +159,7 @@ def test_terminal_and_exports_say_the_same(ran: Ran) -> None:
     assert row.split()[4:] == [f"{usage['cut_off']}/{usage['completions']}" for usage in (*rest, whole)]
     usage = written["usage"]
     said = (
-        f"usage: {usage['cut_off']} of {usage['completions']} completions ended by length; {usage['mean_tokens']:.0f} tokens "
+        f"token usage: {usage['cut_off']} of {usage['completions']} completions ended by length; {usage['mean_tokens']:.0f} tokens "
         f"on average, {usage['median_tokens']:.0f} in the median; prefixes took {100 * usage['mean_prefix_share']:.1f} % of "
         f"the limit on average, {100 * usage['max_prefix_share']:.1f} % at most; the limit is {LIMIT} tokens, prompt included"
     )
@@ -178,7 +178,7 @@ def test_a_run_says_how_it_was_sent_and_keeps_no_credentials(ran: Ran) -> None:
     assert ran.read("run.json")["exactness"] == {"ids": len(ran.outcomes)}
 
 
-def test_the_page_shows_where_room_ran_out(ran: Ran, browser: Browser) -> None:
+def test_the_page_shows_where_tokens_ran_out(ran: Ran, browser: Browser) -> None:
     assert offtraj(ran.folder, "report", "run").returncode == 0
     over = next(o for o in ran.outcomes if o["prompt_tokens"] >= LIMIT)
     usages = [cell for cell in ran.read("scores.json")["scores"] if cell["variant"] == "default"]
@@ -187,11 +187,11 @@ def test_the_page_shows_where_room_ran_out(ran: Ran, browser: Browser) -> None:
         facts = there.page.inner_text("#row .facts")
         assert f"after {over['prefix_tokens']} tokens, {100 * over['prefix_tokens'] / LIMIT:.1f} % of the {LIMIT} allowed" in facts  # fmt: skip
         assert "wrote 0 tokens" in facts and "ended by length" in facts and "sent as ids" in facts
-        assert "no room for a continuation" in there.page.inner_text("#row .notice")
+        assert "the prompt itself reaches the limit on tokens" in there.page.inner_text("#row .notice")
         found = there.ask(
-            "[...document.querySelectorAll('#usages tbody tr')].map(r => [...r.cells].map(c => c.innerText))"
+            "[...document.querySelectorAll('#usage tbody tr')].map(r => [...r.cells].map(c => c.textContent.trim()))"
         )
-        assert [[row[2], *row[4:]] for row in found] == [
+        assert [[row[1], *row[3:]] for row in found] == [
             [
                 cell["subset"],
                 str(cell["usage"]["completions"]),

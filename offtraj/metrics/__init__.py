@@ -1,3 +1,3 @@
-"""From outcomes to numbers: scores, intervals, comparisons, token usage. Pure functions."""
+"""Numbers computed from outcomes: scores, intervals, comparisons, token usage. Pure functions."""
 
 __all__: list[str] = []

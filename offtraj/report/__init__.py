@@ -1,3 +1,3 @@
-"""What runs add up to: tables, exports, the paper's numbers, and a page."""
+"""Scores of runs as tables, exports and a page, and compared with the paper."""
 
 __all__: list[str] = []

@@ -36,9 +36,9 @@ SUBSETS: tuple[Subset, ...] = ("shared", "individual")
 NOT_DECIDED = "not decided"
 """In place of a decider, for outcomes without a verdict."""
 SMALL = f"fewer than {HEADLINE_QUESTIONS} questions"
-"""Why a cell is greyed out, and not part of an overview."""
-NO_INTERVAL = f"no interval: fewer than {INTERVAL_QUESTIONS} questions"
-"""Why a cell has no interval."""
+"""The number of questions with which a score is greyed out, and left out of an overview."""
+NO_INTERVAL = f"fewer than {INTERVAL_QUESTIONS} questions have no interval"
+"""Footnote of a table with cells that have none."""
 
 
 def ordered_tests(cells: Iterable[Cell], *, all_known: bool = False) -> list[str]:
@@ -95,7 +95,7 @@ def footnotes(scores: Sequence[Cell | SoloScore | None]) -> str:
     found = [one for one in scores if one is not None and one.score is not None]
     notes = []
     if any(one.is_small for one in found):
-        notes.append(f"– (questions): left out, {SMALL}")
+        notes.append(f"scores of {SMALL} are left out")
     if any(one.interval is None and not one.is_small for one in found):
-        notes.append(f"(questions): {NO_INTERVAL}")
+        notes.append(NO_INTERVAL)
     return "; ".join(notes)

@@ -55,7 +55,7 @@ def _overview(runs: Sequence[ScoredRun]) -> str:
     caption = " ".join(
         [
             "Average over positions or ratios, in percent, with 95 % intervals clustered by question.",
-            *([f"{notes}."] if notes else []),
+            *([f"{notes.capitalize()}."] if notes else []),
             *(f"{run.name}: {run.summary.sent}." for run in runs if run.summary.mark),
         ]
     )

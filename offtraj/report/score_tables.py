@@ -83,7 +83,7 @@ def _score_table(name: str, test: str, cells: Sequence[Cell]) -> Table:
         [*(f"{value:.0%}" for value in values), "average", "95 %", *(name.replace("_", " ") for name in counts)],
         notes=[
             f"* {SMALL}" if any(cell.is_small for cell in cells) else "",
-            f"95 % –: {NO_INTERVAL}" if any(c.interval is None and c.axis_value is None for c in cells) else "",
+            NO_INTERVAL if any(c.interval is None and c.axis_value is None for c in cells) else "",
         ],
     )
     rows: dict[tuple[str, str, str | None], dict[float | None, Cell]] = {}

@@ -59,14 +59,24 @@ def lines_figure(name: str, series: Sequence[tuple[int, Sequence[Point]]], xlabe
         shade = 0.16 if len(series) < 4 else 0.1 if len(series) < 8 else 0.05  # many bands lie over each other
         for number, points in series:
             x, y, low, high, small = zip(*points, strict=True)
-            colour = MUTED if all(small) else SERIES[number % len(SERIES)]
+            grey = all(small)
+            colour = MUTED if grey else SERIES[number % len(SERIES)]
             group = f"run-{number}"
             axes.fill_between(x, low, high, color=colour, alpha=shade, linewidth=0, gid=f"{group}.band")
             for edge in (low, high):
                 axes.plot(x, edge, color=colour, alpha=0.45, linewidth=0.6, gid=f"{group}.edge")
             if len(points) == 1 and not math.isnan(low[0]):
                 axes.errorbar(x, y, [[y[0] - low[0]], [high[0] - y[0]]], color=colour, linewidth=1.4)
-            axes.plot(x, y, linestyle=_dash(number), color=colour, linewidth=1.8, gid=f"{group}.line")
+            axes.plot(
+                x,
+                y,
+                linestyle=_dash(number),
+                color=colour,
+                linewidth=1.2 if grey else 1.8,
+                alpha=0.45 if grey else None,
+                zorder=1.5 if grey else 2,
+                gid=f"{group}.line",
+            )
             _dots(axes, number, points)
 
     return draw(name, title, plot)
@@ -173,6 +183,8 @@ def _dots(axes: Axes, number: int, points: Sequence[Point], *, size: float = 5.5
                 marker=MARKERS[number % len(MARKERS)],
                 markersize=size,
                 color=MUTED if small else SERIES[number % len(SERIES)],
+                alpha=0.6 if small else None,
+                zorder=1.6 if small else 2,
                 markeredgecolor=PAPER,
                 markeredgewidth=0.9,
                 gid=f"run-{number}.{'small' if small else 'dots'}",

@@ -331,7 +331,7 @@
   function continuation(run, completion, at) {
     if (completion === null) return [element("p", "notice", "There is no continuation: the completion failed to generate.")];
     if (completion === "" && value("finish", at) === "length" && columns.tokens[at] === 0)
-      return [element("p", "notice", "There is no continuation: the prompt alone reaches the limit on tokens.")];
+      return [element("p", "notice", "There is no continuation: the prompt itself reaches the limit on tokens.")];
     const close = runs[run].close;
     const end = close ? completion.indexOf(close) : -1;
     const size = (text) => count(text.length, "character");

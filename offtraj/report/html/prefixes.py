@@ -47,7 +47,7 @@ def find_data(run: ScoredRun, given: Sequence[str] = ()) -> tuple[DataFolder | N
         if data.manifest.spec_sha256 == wanted.spec_sha256:
             return data, ""
         others.append(f"{where} was built from another spec")
-    looked = f"there is no {here}, here or beside the runs" if not others else "; ".join(others)
+    looked = f"there is no {here}, here or next to the runs" if not others else "; ".join(others)
     return None, f"The data set {name} was not found: {looked}. Say where it is with --data."
 
 

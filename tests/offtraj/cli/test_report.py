@@ -22,7 +22,7 @@ from support.factories import make_record, make_row
 from offtraj.evaluate.run_folder import RunFolder, write_run
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion
-from offtraj.report.export import escape_latex
+from offtraj.report.latex import escape_latex
 from offtraj.run.outcome import Outcome, outcome_of
 from offtraj.run.row import Segment
 
@@ -76,9 +76,9 @@ def run(tmp_path: Path) -> RunFolder:
     outcomes = [
         *make_outcomes("++-+t?j+-", position=0.0, subsets=both),
         *make_outcomes("+++-+-+++", position=0.4),
-        *guided("+-+--", ratio=0.2),
+        *guided("+-+--+--++-", ratio=0.2),
         *guided("++", ratio=0.8, reveals_answer=True),
-        *guided("-+---", variant="answer-forcing", ratio=0.2),
+        *guided("-+----+-", variant="answer-forcing", ratio=0.2),
     ]
     return make_run(tmp_path / "one", "weak_50%", outcomes)
 
@@ -133,11 +133,13 @@ def test_terminal_json_csv_latex_and_scores_json_say_the_same(run: RunFolder, of
                 line for line in shown.stdout.splitlines() if f"{cell['variant']} " in line and cell["subset"] in line
             )
             assert f"{100 * cell['score']:.1f}" in shown.stdout and row
-            assert f"& {100 * cell['score']:.1f} &" in as_latex.stdout
+            text = f"{100 * cell['score']:.1f}"
+            text = rf"\textcolor{{gray}}{{{text}}}" if cell["questions"] < 5 else text
+            assert f"& {text} &" in as_latex.stdout
     net = next(cell for cell in whole if cell["test"] == "guidability" and cell["variant"] == "default")
     assert net["net_n"] == net["n"] - 2
     low, high = (100 * net["net_interval"][end] for end in ("low", "high"))
-    assert f"2 of 7   {100 * net['net_score']:.1f} ({low:.1f}–{high:.1f})" in shown.stdout
+    assert f"2 of 13   {100 * net['net_score']:.1f} ({low:.1f}–{high:.1f})" in shown.stdout
 
 
 def test_latex_escapes_names_and_is_balanced(run: RunFolder, offtraj: Run) -> None:
@@ -188,7 +190,7 @@ def test_a_run_that_says_nothing_of_solo_and_strata_is_reported(run: RunFolder, 
     (run.path / "scores.json").write_text(json.dumps({"scores": scores["scores"], "verdicts": scores["verdicts"]}))
     done = offtraj("report", "one")
     assert done.returncode == 0, done.stderr
-    assert "alone   " not in done.stdout.splitlines()[3]
+    assert "solo" not in done.stdout.splitlines()[3]
     assert json.loads(offtraj("report", "--json", "one").stdout)["runs"][0]["strata"] == scores["strata"]
 
 
@@ -246,7 +248,7 @@ def test_what_cannot_be_reported_or_compared_is_said_in_one_message(
         (["report", "odd"], "odd/run.json: names no model: it is no run of offtraj"),
         (["report", "--json", "--csv", "one"], "--json and --csv: one format at a time"),
         (["compare", "one"], "one: there is nothing to compare it with: give two runs or more"),
-        (["compare", "one", "./one"], "one, one: the same run twice"),
+        (["compare", "one", "./one"], "one, one: the same run twice: give each run once"),
         (["compare", "one", "nowhere"], "nowhere: no run folder"),
         (
             ["compare", "recovery", "guidance"],

@@ -1,4 +1,4 @@
-"""What a run's outcomes are beside their scores: how they were sent, what ran out of tokens, what is missing."""
+"""Summaries of runs: how prompts were sent, token usage, and what is unscored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_outcome(
 
 
 def make_missing(reason: str, row: str = "a" * 64, **fields: Any) -> Outcome:
-    """An outcome that could not be had."""
+    """An outcome whose completion failed to generate."""
     verdict = Verdict("unscored", None, reason)
     made = outcome_of(make_row(), 0, None, verdict, exactness="ids", prefix_tokens=20, max_tokens=100)
     return replace(made, row_id=row, **fields)

@@ -1,4 +1,4 @@
-"""The paper's numbers, and a run's beside them."""
+"""The paper's numbers, and how a run's scores compare with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from scipy import stats
 from support.factories import make_record, make_row
 
 from offtraj.errors import UsageError
-from offtraj.evaluate.run_folder import RunFolder, write_run
+from offtraj.evaluate.run_folder import write_run
+from offtraj.evaluate.scored_run import ScoredRun, score_run
 from offtraj.grading.verdict import Verdict
 from offtraj.metrics.scores import summarise
 from offtraj.model.completion import Completion
@@ -33,6 +34,7 @@ from offtraj.report.paper import (
 from offtraj.run.outcome import Outcome, outcome_of
 from offtraj.run.row import Segment
 from offtraj.spec import load_spec
+from offtraj_builders.definitions import TESTS
 
 ROOT = Path(__file__).parents[3]
 ROUNDING = 0.1 + 1e-9  # half a tenth of the average, and as much of its parts
@@ -141,14 +143,17 @@ def test_table_1_has_the_averages_and_extremes_that_the_text_names() -> None:
     """Abstract, section 1, and findings 1 and 2."""
     math, code = reference_points("math"), reference_points("code")
     assert (len(math), len(code)) == (15, 14)
-    assert round(100 * fmean(point.recoverability for point in math), 1) == 74.9
-    assert round(100 * fmean(point.recoverability for point in code), 1) == 59.1
-    assert max(point.guidability for point in math if point.guidability is not None) == 0.092
-    assert max(point.guidability for point in code if point.guidability is not None) == 0.473
-    assert max(math, key=lambda point: point.solo) == ("am-thinking-32b", 0.826, 0.334, None)
-    assert [point for point in math if point.model == "qwen3-1.7b"] == [("qwen3-1.7b", 0.599, 0.984, 0.061)]
+    distracted, guided = (test.name for test in TESTS)
+    assert round(100 * fmean(point.scores[distracted] for point in math), 1) == 74.9
+    assert round(100 * fmean(point.scores[distracted] for point in code), 1) == 59.1
+    assert max(point.scores[guided] for point in math if guided in point.scores) == 0.092
+    assert max(point.scores[guided] for point in code if guided in point.scores) == 0.473
+    assert max(math, key=lambda point: point.solo) == ("am-thinking-32b", 0.826, {distracted: 0.334})
+    assert [point for point in math if point.model == "qwen3-1.7b"] == [
+        ("qwen3-1.7b", 0.599, {distracted: 0.984, guided: 0.061})
+    ]
     individual = {point.model: point for point in reference_points("math", "individual")}
-    assert individual["r1-llama-8b"] == ("r1-llama-8b", 0.541, 0.496, 0.35)
+    assert individual["r1-llama-8b"] == ("r1-llama-8b", 0.541, {distracted: 0.496, guided: 0.35})
 
 
 def test_its_models_and_guides_are_those_of_the_spec() -> None:
@@ -171,7 +176,7 @@ def test_where_the_number_of_questions_is_known_the_interval_is_theirs() -> None
     assert (cell.n, cell.questions) == (4 * 261, 168)
     assert cell.interval is not None
     assert cell.interval.high - cell.interval.low == pytest.approx(2 * 1.96 * (0.282 * 0.718 / 168) ** 0.5, rel=0.05)
-    assert table(12)[0].interval is None  # neither is known
+    assert table(12)[0].interval is None  # neither number is known
 
 
 def make_outcomes(correct: int, of: int, **row: Any) -> list[Outcome]:
@@ -195,14 +200,14 @@ def make_guided(correct: int, of: int, guide: str, ratio: float, **row: Any) -> 
     return make_outcomes(correct, of, test="guidability", position=None, ratio=ratio, segments=segments, **row)
 
 
-def make_run(folder: Path, outcomes: Iterable[Outcome], model: str = "qwen3-1.7b") -> RunFolder:
-    """A run's folder with these outcomes."""
+def make_run(folder: Path, outcomes: Iterable[Outcome], model: str = "qwen3-1.7b") -> ScoredRun:
+    """A run with these outcomes."""
 
     async def stream() -> AsyncIterator[Outcome]:
         for outcome in outcomes:
             yield outcome
 
-    return asyncio.run(write_run(folder, make_record(model={"id": model}, solo=None), stream()))
+    return score_run(asyncio.run(write_run(folder, make_record(model={"id": model}, solo=None), stream())))
 
 
 def both_tests() -> list[Outcome]:
@@ -225,7 +230,7 @@ def row(rows: Iterable[PaperComparison], measure: str = "score", **fields: Any) 
     return found[0]
 
 
-def test_every_cell_that_both_have_stands_beside_the_papers() -> None:
+def test_every_cell_that_both_have_is_compared() -> None:
     cells = summarise(both_tests())
     rows = compare_with_paper(cells, "qwen3-1.7b")
     recovered = row(rows, test="recoverability", axis_value=None)
@@ -304,17 +309,17 @@ def test_a_cell_without_a_verdict_is_not_compared() -> None:
 
 def test_the_length_of_distractors_is_read_from_the_run(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_outcomes(30, 40, position=0.2, ratio=0.4))
-    (found,) = compare_run_with_paper(run, run.scores.cells)
+    (found,) = compare_run_with_paper(run)
     assert (found.tables, found.paper.percent) == ((10,), 73.2)
 
 
-def test_a_run_on_rows_of_another_model_has_no_place_beside_the_paper(tmp_path: Path) -> None:
+def test_a_run_on_rows_of_another_model_is_not_compared_with_the_paper(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_outcomes(3, 4, model="qwq-32b"))
     with pytest.raises(UsageError, match="built for 'qwq-32b'"):
-        compare_run_with_paper(run, run.scores.cells)
+        compare_run_with_paper(run)
 
 
-def test_report_shows_the_paper_beside_a_run(tmp_path: Path, offtraj: Run) -> None:
+def test_report_compares_a_run_with_the_paper(tmp_path: Path, offtraj: Run) -> None:
     make_run(tmp_path / "run", both_tests())
     plain = offtraj("report", "run")
     shown = offtraj("report", "run", "--paper")
@@ -322,7 +327,7 @@ def test_report_shows_the_paper_beside_a_run(tmp_path: Path, offtraj: Run) -> No
     tables = plain.stdout.removesuffix("run/report.html\n")
     assert shown.stdout.startswith(tables)
     lines = shown.stdout.removeprefix(tables).splitlines()
-    assert lines[0].rstrip() == "qwen3-1.7b: beside the paper, in percent (95 %)"
+    assert lines[0].rstrip() == "qwen3-1.7b: compared with the paper, in percent (95 %)"
     first = next(line.split() for line in lines if line.lstrip().startswith("recoverability"))
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())["scores"]
     whole = next(s for s in scores if s["test"] == "recoverability" and s["position"] is None)
@@ -336,7 +341,9 @@ def test_report_says_which_models_the_paper_has(tmp_path: Path, offtraj: Run) ->
     done = offtraj("report", "run", "--paper")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "model 'weak': is none of the paper's on math, which are r1-qwen-1.5b, r1-llama-8b" in done.stderr
+    assert (
+        "model 'weak': the paper has no scores of it on math: its models are r1-qwen-1.5b, r1-llama-8b" in done.stderr
+    )
 
 
 def test_the_tables_travel_in_the_wheel(tmp_path: Path) -> None:

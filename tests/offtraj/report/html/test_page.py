@@ -20,6 +20,7 @@ from support.factories import make_record, write_small_benchmark
 from offtraj.dataset.folder import open_folder
 from offtraj.errors import OutputError
 from offtraj.evaluate.run_folder import RunFolder, read_run, write_run
+from offtraj.evaluate.scored_run import score_runs
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion
 from offtraj.report.html.chunk import script_json
@@ -27,6 +28,7 @@ from offtraj.report.html.page import page_files, visible, write_page
 from offtraj.run.outcome import Outcome, outcome_of, read_outcomes
 from offtraj.run.record import RunModel
 from offtraj.run.row import SteeredRow, read_rows
+from offtraj_builders.definitions import TESTS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -38,6 +40,7 @@ HOSTILE = (
 )
 OVERRIDE = "ab\u202edc\u2066 \u200f\x00\x1b[31m\r\u2028 end"
 LONG = "x" * 1_000_000
+UNKNOWN = "relay <b>x</b>"
 WRITTEN = (HOSTILE + "\n</think>\n\nThe answer is \\boxed{1}.", OVERRIDE, LONG)
 
 
@@ -60,7 +63,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_run(folder, "first")
     make_run(folder, "<i>second</i>\u202e$x$")
     make_inexact_run(folder)
+    make_unknown_run(folder)
     return folder
+
+
+def make_unknown_run(folder: Path) -> None:
+    """The first run's outcomes with a position as if a later version had made them, of a test with a hostile name."""
+    first = read_run(folder / "runs" / "small-1.0.0--first")
+
+    async def outcomes() -> AsyncIterator[Outcome]:
+        for outcome in first.outcomes(texts=True):
+            if outcome.position is not None:
+                yield replace(outcome, test=UNKNOWN)
+
+    asyncio.run(write_run(folder / "others" / "unknown", first.record, outcomes()))
 
 
 def make_inexact_run(folder: Path) -> None:
@@ -117,7 +133,7 @@ def runs(folder: Path) -> list[RunFolder]:
 
 @pytest.fixture(scope="module")
 def html(runs: list[RunFolder], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(runs, tmp_path_factory.mktemp("a page, #1 %41") / "report.html").html
+    return write_page(score_runs(runs), tmp_path_factory.mktemp("a page, #1 %41") / "report.html").html
 
 
 def keys(html: Path) -> list[str]:
@@ -208,7 +224,7 @@ def test_a_line_of_a_megabyte_is_shown_at_once_and_whole(browser: Browser, html:
 
 def test_the_table_is_sorted_by_any_column(browser: Browser, runs: list[RunFolder], tmp_path: Path) -> None:
     other = replace(runs[1], record=runs[1].record.model_copy(update={"model": RunModel(id="another")}))
-    page = write_page([runs[0], other], tmp_path / "two.html")
+    page = write_page(score_runs([runs[0], other]), tmp_path / "two.html")
     assert page.data == tmp_path / "two_data"
     with visit(browser, page.html) as there:
         models = "[...document.querySelectorAll('#table-1 tbody th')].map(cell => cell.textContent.trim())"
@@ -235,17 +251,22 @@ def test_the_numbers_are_those_of_the_scores(browser: Browser, html: Path, runs:
         )
     assert len(found) == len(cells)
     for shown, cell in zip(found, cells, strict=True):
-        numbers = re.findall(r"[\d.]+", shown[6])
-        interval = cell["interval"] or {}
-        expected = [value for value in (cell["score"], interval.get("low"), interval.get("high")) if value is not None]
-        assert numbers == [f"{100 * value:.1f}" for value in expected]
+        if cell["score"] is None:
+            assert shown[6] == "–"
+        elif cell["interval"] is None:
+            assert cell["questions"] < 8
+            count = f"{cell['questions']} question{'' if cell['questions'] == 1 else 's'}"
+            assert shown[6].split(maxsplit=1) == [f"{100 * cell['score']:.1f}", count]
+        else:
+            expected = [cell["score"], cell["interval"]["low"], cell["interval"]["high"]]
+            assert re.findall(r"[\d.]+", shown[6]) == [f"{100 * value:.1f}" for value in expected]
         assert [int(text) for text in shown[7:9]] == [cell["n"], cell["questions"]]
 
 
 def test_a_run_whose_prompts_were_not_sent_as_ids_is_marked(
     browser: Browser, folder: Path, runs: list[RunFolder], tmp_path: Path
 ) -> None:
-    page = write_page([runs[0], read_run(folder / "others" / "inexact")], tmp_path / "report.html")
+    page = write_page(score_runs([runs[0], read_run(folder / "others" / "inexact")]), tmp_path / "report.html")
     with visit(browser, page.html) as there:
         there.opened()
         marks = there.page.locator("#table-1 tbody tr").evaluate_all(
@@ -254,7 +275,7 @@ def test_a_run_whose_prompts_were_not_sent_as_ids_is_marked(
         total = len(keys(page.html)) // 2
         assert marks == ["", "ids, text"]
         notice = there.page.inner_text("#sent-1")
-        assert f"as text ({total // 2} of {total})" in notice and "text: the server made tokens of it itself" in notice
+        assert f"as text ({total // 2} of {total})" in notice and "text: the server tokenised it" in notice
         assert there.page.locator("#sent-0").count() == 0
         missing = there.page.locator("#verdicts .missing").last.inner_text()
         assert "<b>not_sampled</b>: [U+202E]gone (1)" in missing
@@ -303,7 +324,7 @@ def test_a_row_is_found_by_its_address_and_by_keys(browser: Browser, html: Path)
         assert "no row ffffffffffffffff" in there.page.inner_text("#row")
 
 
-def test_a_completion_that_could_not_be_had_is_said_to_be_missing(browser: Browser, html: Path) -> None:
+def test_a_completion_that_failed_to_generate_is_said_to_be_missing(browser: Browser, html: Path) -> None:
     with visit(browser, html, f"#row={keys(html)[4]}") as there:
         there.opened()
         assert "no continuation" in there.page.inner_text("#row .notice")
@@ -338,19 +359,77 @@ def test_figures_keep_their_text_and_come_forward(browser: Browser, html: Path) 
         assert there.page.locator("figure .run-0.back").count() == 0
 
 
+def test_token_usage_is_collapsed_behind_its_sentence_and_opened_by_link_and_key(browser: Browser, html: Path) -> None:
+    opened = "[...document.querySelectorAll('#usage details')].map(details => details.open)"
+    with visit(browser, html) as there:
+        there.opened()
+        assert there.ask(opened) == [False, False]
+        summary = there.page.locator("#usage summary").first
+        assert "completions ended by length" in summary.inner_text() or "tokens on average" in summary.inner_text()
+        assert not there.page.locator("#usages-0").is_visible()
+        summary.focus()
+        there.page.keyboard.press("Enter")
+        assert there.ask(opened) == [True, False]
+        there.page.click("nav a[href='#usage']")
+        assert there.ask(opened) == [True, True]
+        assert there.page.locator("#usages-1").is_visible()
+    with visit(browser, html, "#usage") as there:
+        there.opened()
+        assert there.ask(opened) == [True, True]
+
+
+def test_scores_of_few_questions_are_grey_and_left_out_of_table_1(
+    browser: Browser, html: Path, runs: list[RunFolder]
+) -> None:
+    small = [cell for run in runs for cell in run.scores.cells if cell.is_small]
+    heads = [c for c in small if (c.variant, c.guide, c.axis_value) == ("default", None, None)]
+    assert heads
+    with visit(browser, html) as there:
+        there.opened()
+        assert there.page.locator("#cells .few").count() == len(small)
+        assert there.page.locator("#table-1 .few").count() == len(heads)
+        texts = there.page.locator("#table-1 td:has(.few)").all_inner_texts()
+        assert all(text.startswith("–") and "question" in text for text in texts)
+        assert "Scores of fewer than 5 questions are left out" in there.page.inner_text("#scores")
+        assert there.page.locator("figure .run-0.small").count() > 0
+
+
+def test_an_unknown_test_has_a_section_under_its_own_name(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    page = write_page(score_runs([read_run(folder / "others" / "unknown")]), tmp_path / "report.html")
+    with visit(browser, page.html) as there:
+        there.opened()
+        assert there.page.inner_text("#test-0 h2") == "Relay <b>x</b> by position"
+        assert there.page.inner_text("nav a[href='#test-0']") == "Relay <b>x</b>"
+        assert there.page.locator("#test-0 figure").count() > 0
+        assert UNKNOWN in there.page.locator("#list .item").first.inner_text()
+        assert there.page.locator(", ".join(f"#{test.name}" for test in TESTS)).count() == 0
+
+
+def test_two_runs_of_one_model_have_different_names_on_the_page(
+    browser: Browser, runs: list[RunFolder], tmp_path: Path
+) -> None:
+    shutil.copytree(runs[0].path, tmp_path / "again" / runs[0].path.name)
+    page = write_page(score_runs([runs[0], read_run(tmp_path / "again" / runs[0].path.name)]), tmp_path / "report.html")
+    with visit(browser, page.html) as there:
+        names = there.page.locator("#table-1 tbody th bdi").all_inner_texts()
+        assert len(set(names)) == 2
+        assert all(name.startswith(f"{runs[0].model} (") for name in names)
+
+
 def test_without_its_data_set_a_page_shows_continuations_and_says_why(
     browser: Browser, runs: list[RunFolder], tmp_path: Path
 ) -> None:
     shutil.copytree(runs[0].path, tmp_path / "elsewhere" / "run")
-    alone = replace(runs[0], path=tmp_path / "elsewhere" / "run")
-    page = write_page([alone], tmp_path / "report.html")
+    elsewhere = replace(runs[0], path=tmp_path / "elsewhere" / "run")
+    page = write_page(score_runs([elsewhere]), tmp_path / "report.html")
     with visit(browser, page.html) as there:
         there.opened()
         assert there.page.locator("#row .continuation").count() == 1
         assert there.page.locator("#row .steer").count() == 0
         assert "data set small-1.0.0 was not found" in there.page.inner_text("#row .notice")
         assert "Say where it is with --data" in there.page.inner_text("#scores .notice")
-    again = write_page([alone], tmp_path / "report.html", data=[str(runs[0].path.parents[1] / "data" / "small-1.0.0")])
+    data = str(runs[0].path.parents[1] / "data" / "small-1.0.0")
+    again = write_page(score_runs([elsewhere]), tmp_path / "report.html", data=[data])
     with visit(browser, again.html) as there:
         there.opened()
         assert there.page.locator("#row .steer").count() == 1
@@ -359,7 +438,7 @@ def test_without_its_data_set_a_page_shows_continuations_and_says_why(
 def test_texts_that_are_gone_or_of_another_page_are_missed_by_name(
     browser: Browser, runs: list[RunFolder], tmp_path: Path
 ) -> None:
-    page = write_page(runs[:1], tmp_path / "report.html")
+    page = write_page(score_runs(runs[:1]), tmp_path / "report.html")
     chunk = page.data / "000.js"
     chunk.write_text(chunk.read_text().replace('offtraj("', 'offtraj("0', 1))
     with visit(browser, page.html) as there:
@@ -373,7 +452,7 @@ def test_texts_that_are_gone_or_of_another_page_are_missed_by_name(
 
 
 def test_the_same_runs_give_the_same_bytes(runs: list[RunFolder], html: Path, tmp_path: Path) -> None:
-    again = write_page(runs, tmp_path / "report.html")
+    again = write_page(score_runs(runs), tmp_path / "report.html")
     assert again.html.read_bytes() == html.read_bytes()
     there = page_files(html).data
     assert sorted(path.name for path in again.data.iterdir()) == sorted(path.name for path in there.iterdir())
@@ -384,7 +463,7 @@ def test_a_page_replaces_only_a_page(runs: list[RunFolder], tmp_path: Path) -> N
     (tmp_path / "report_data").mkdir()
     (tmp_path / "report_data" / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match="holds something else than a page's texts: choose another --html"):
-        write_page(runs, tmp_path / "report.html")
+        write_page(score_runs(runs), tmp_path / "report.html")
     assert [path.name for path in tmp_path.iterdir()] == ["report_data"]
 
 

@@ -55,7 +55,7 @@ def test_its_card_was_written_from_its_record_and_measurements(name: str) -> Non
     for file, digest in record(name)["sha256"].items():
         assert f"| `{file}` | `{digest}` |" in card
     assert "Not measured yet" not in card
-    assert re.search(r"\| alone \|.*\d\d?\.\d \(", card)
+    assert re.search(r"\| solo \|.*\d\d?\.\d \(", card)
 
 
 def test_it_fits_into_what_a_wheel_may_weigh() -> None:
@@ -96,7 +96,7 @@ def test_a_small_quickstart_shows_that_sturdy_recovers_and_fragile_does_not(offt
         assert cell["unscored"] == 0
         assert f"{model}: recoverability by position" in done.stdout
     assert recovered["sturdy"] > 0.5 > recovered["fragile"]
-    assert "Alone, in percent" in done.stdout
+    assert "Solo, in percent" in done.stdout
     runs = {file: file.read_bytes() for file in (tmp_path / "runs").rglob("*") if file.is_file()}
     again = offtraj("quickstart", "--limit", "16")
     assert again.returncode == 0, again.stderr
