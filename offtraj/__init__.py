@@ -22,6 +22,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from offtraj._util.version import __version__
+
 if TYPE_CHECKING:
     from offtraj._util.progress import Progress
     from offtraj.api.build import build, build_async
@@ -77,7 +79,6 @@ __all__ = [
     "report",
 ]
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "Checked": "check.result",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from offtraj._util.progress import Progress, no_progress
-from offtraj.engines.engine import open_engine
+from offtraj.engines.kinds import open_engine
 from offtraj.grading.grader import Grader
 from offtraj.model.completion import SamplingParams
 from offtraj.model.model import Model, load_model

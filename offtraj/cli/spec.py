@@ -38,6 +38,6 @@ def schema() -> None:
     """Print the JSON Schema of a spec, for editors."""
     import json
 
-    from offtraj.spec import json_schema
+    from offtraj.api.spec import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))

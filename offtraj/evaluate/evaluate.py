@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from offtraj import __version__
 from offtraj._util.progress import Progress, no_progress
+from offtraj._util.version import __version__
 from offtraj.dataset.folder import DataFolder
 from offtraj.dataset.solve_rates import solve_rates
 from offtraj.dataset.tables import read_questions
 from offtraj.engines.choice import choose_engine
-from offtraj.engines.engine import Engine, open_engine
+from offtraj.engines.engine import Engine
+from offtraj.engines.kinds import open_engine
 from offtraj.engines.openai.endpoint import public_url
 from offtraj.errors import UsageError
 from offtraj.evaluate.run_folder import Judged, RunFolder, check_run_target, write_run

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offtraj._util.parquet import read_parquet
+from offtraj.engines.recorded import NOT_RECORDED
 from offtraj.grading.reference import Reference, ReferenceColumns
 from offtraj.grading.verdict import DecidedBy, Verdict, VerdictName
 from offtraj.model.completion import Completion, FinishReason, PromptMode
@@ -17,7 +18,16 @@ from offtraj.spec import TestName
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NOT_SAMPLED", "UNFIT", "Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
+__all__ = [
+    "NOT_SAMPLED",
+    "UNFIT",
+    "Outcome",
+    "may_succeed",
+    "outcome_of",
+    "outcome_schema",
+    "outcomes_to_batch",
+    "read_outcomes",
+]
 
 
 _TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
@@ -31,6 +41,8 @@ NOT_SAMPLED = "not_sampled"
 """First part of the reason of an outcome without a completion."""
 UNFIT = f"{NOT_SAMPLED}: the prefix holds"
 """First part of that reason where the row does not fit the model, so that sampling again would not help."""
+
+_FINAL = (UNFIT, f"{NOT_SAMPLED}: {NOT_RECORDED}")
 
 _BATCH = 32  # outcomes with their texts, each of up to about 100,000 characters
 
@@ -99,6 +111,11 @@ class Outcome:
     def reference_columns(self) -> ReferenceColumns:
         """The columns that hold the question's reference, for `Domain.published_reference`."""
         return {"answer": self.answer, "unit": self.unit, "tolerance": self.tolerance}
+
+
+def may_succeed(reason: str) -> bool:
+    """Whether the reason of an unscored outcome is a failure that sampling again may not meet."""
+    return reason.startswith(NOT_SAMPLED) and not reason.startswith(_FINAL)
 
 
 def outcome_of(
