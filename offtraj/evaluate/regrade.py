@@ -28,7 +28,6 @@ from offtraj.run.outcome import Outcome
 from offtraj.run.record import RUN
 from offtraj.spec import EngineSpec, JudgeSpec, OpenAISpec, TransformersSpec
 from offtraj.store import Store
-from offtraj_builders.definitions import closes_thinking
 
 __all__ = ["Change", "Regraded", "judge_of_run", "regrade"]
 
@@ -151,7 +150,7 @@ async def _graded(
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
-        text = continued_answer(old.completion, delimiters, closed=closes_thinking(old.test, old.variant))
+        text = continued_answer(old.completion, delimiters, closed=old.closes_thinking)
         item = GradingItem(old.question, domain.published_reference(old.reference_columns))
         verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)
