@@ -2,7 +2,7 @@
 
 Every function returns Markdown and reads only the package and this repository. What is written by hand stays in
 the pages; console examples are `examples.py`'s.
-"""  # noqa: INP001
+"""
 
 from __future__ import annotations
 

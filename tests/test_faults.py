@@ -17,7 +17,7 @@ from support.disturbed import BUILD, COMMAND, RUN, answering, asked, results, st
 from support.proxy import FAULTS, SURVIVED, Exchange, Fault, Proxy, at_random, calm, proxying, scheduled
 from support.server import CompletionServer, serving
 
-from offtraj.engines.engine import open_engine
+from offtraj.engines.kinds import open_engine
 from offtraj.engines.sampler import request_key
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams

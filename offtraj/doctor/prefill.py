@@ -5,6 +5,7 @@ from __future__ import annotations
 from offtraj.doctor.change import changes, describe
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.template import CLOSING, QUESTION, probes
+from offtraj.errors import first_line
 from offtraj.model.prompt import ChatFormat
 
 __all__ = ["examine_prefill"]
@@ -24,7 +25,9 @@ def examine_prefill(chat: ChatFormat, *, needed: bool, forces: bool) -> Finding:
         return Finding(name, "exact", f"the template keeps it, for each of {len(kinds)} texts", needed=needed)
     if not any(several for kind, several in found.items() if kind != CLOSING):
         what = f"the template keeps it, but where it ends the thinking: {found[CLOSING][0]}"
-        return Finding(name, "inexact", what, "leave out answer-forcing, or send ids", needed=needed and forces)
+        return Finding(
+            name, "inexact", what, "leave out variants that end the thinking, or send ids", needed=needed and forces
+        )
     return Finding(
         name, "inexact", f"the template changes it: {describe(found)}", "send ids (`prompts: ids`)", needed=needed
     )
@@ -39,5 +42,5 @@ def _changes(chat: ChatFormat, prefix: str) -> tuple[str, ...]:
     except Exception as error:  # templates are programs and may raise any error
         if "does not appear in the chat" in str(error):
             return ("the thinking is dropped, and servers refuse the turn",)
-        return (f"refused: {(str(error).strip() or type(error).__name__).splitlines()[0]}",)
+        return (f"refused: {first_line(error)}",)
     return changes(prompt, text, chat.delimiters, chat.tokenizer.bos_token)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol
 from offtraj._util.progress import Progress, no_progress
 from offtraj.model.completion import PromptMode, Reply, Request
 from offtraj.model.model import Model
-from offtraj.spec import EngineSpec, ModelSpec, SpecFile
+from offtraj.spec import ModelSpec, SpecFile
 
-__all__ = ["Engine", "Opening", "open_engine"]
+__all__ = ["Engine", "Opening"]
 
 
 class Engine(Protocol):
@@ -53,22 +53,3 @@ class Opening(NamedTuple):
     """The model's declaration; needed for recordings."""
     progress: Progress = no_progress
     """Is told what is waited for."""
-
-
-async def open_engine(
-    spec: EngineSpec,
-    model: Model,
-    *,
-    file: SpecFile | None = None,
-    declared: ModelSpec | None = None,
-    progress: Progress = no_progress,
-) -> Engine:
-    """The engine that a declaration describes, for one model. Arguments are those of `Opening`.
-
-    Raises:
-        SpecError: for a missing file or variable.
-        EngineError: for a model that cannot be loaded, or a server that cannot be asked how it takes prompts.
-    """
-    from offtraj.engines.kinds import kind_of
-
-    return await kind_of(spec).open(spec, Opening(model, file, declared, progress))

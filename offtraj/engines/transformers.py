@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offtraj.engines.engine import Opening
-from offtraj.errors import EngineError, import_extra
+from offtraj.errors import EngineError, first_line, import_extra
 from offtraj.model.completion import Completion, PromptMode, Reply, Request
 from offtraj.model.model import Model
 from offtraj.spec import TransformersSpec
@@ -228,7 +228,7 @@ def _load(model: Model, dtype: str, device: str) -> _Loaded:
     try:
         weights: Any = AutoModelForCausalLM.from_pretrained(model.path, dtype=dtype, device_map=place, **pinned)
     except Exception as error:  # the library raises what its parts raise
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         raise EngineError(f"the weights {model.path!r} cannot be loaded: {detail}") from error
     weights.eval()
     tokenizer = model.format.tokenizer

@@ -150,7 +150,7 @@ async def _graded(
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
-        text = continued_answer(old.completion, delimiters, closed=old.variant == "answer-forcing")
+        text = continued_answer(old.completion, delimiters, closed=old.closes_thinking)
         item = GradingItem(old.question, domain.published_reference(old.reference_columns))
         verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)

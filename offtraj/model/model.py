@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from offtraj._util.digest import content_id, file_sha256
-from offtraj.errors import EngineError
+from offtraj.errors import EngineError, first_line
 from offtraj.model.prompt import ChatFormat
 from offtraj.model.tokens import HubTokens, Tokens, Words
 from offtraj.model.trajectory import NONE, Delimiters
@@ -153,7 +153,7 @@ def _load_tokenizer(path: str, revision: str | None) -> PreTrainedTokenizerFast:
         where = {} if Path(path).is_dir() else {"revision": revision}
         tokenizer = AutoTokenizer.from_pretrained(path, **where)
     except Exception as error:  # the library raises what its parts raise
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         raise EngineError(f"the tokenizer of {path!r} cannot be loaded: {detail}") from error
     return cast("PreTrainedTokenizerFast", tokenizer)  # `ChatFormat` refuses slow tokenizers
 
@@ -172,7 +172,7 @@ def _pin(path: str, revision: str | None) -> str:
     try:
         commit = HfApi().model_info(path, revision=revision).sha
     except Exception as error:
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         raise EngineError(
             f"the revision {revision or 'main'!r} of {path!r} cannot be resolved: {detail}: "
             "pin `revision` to a commit; if a folder is meant, there is none of that name here: give its path"

@@ -20,7 +20,8 @@ from offtraj.spec.origin import LocalFile
 from offtraj.spec.variables import expand
 
 if TYPE_CHECKING:
-    from offtraj.spec.spec import Problem, Spec
+    from offtraj.spec.references import Problem
+    from offtraj.spec.spec import Spec
 
 __all__ = ["SpecFile", "load_spec", "parse_spec"]
 
@@ -162,7 +163,8 @@ def parse_spec(text: str, path: Path, *, follow: bool = True) -> SpecFile:
     """
     from pydantic import ValidationError
 
-    from offtraj.spec.spec import Problem, Spec
+    from offtraj.spec.references import Problem
+    from offtraj.spec.spec import Spec
 
     document = resolve(text, path, follow=follow)
     values, places, withheld = flatten(document.root)

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from offtraj.spec.document import Loc
-from offtraj.spec.spec import Problem, ReferenceProblems, Spec
+from offtraj.spec.references import Problem, ReferenceProblems
+from offtraj.spec.spec import Spec
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

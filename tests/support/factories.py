@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from offtraj.run.question import Question
 from offtraj.run.record import RunRecord
 from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import Solo, SoloSample
-from offtraj.spec import SpecFile
+from offtraj.spec import SpecFile, load_spec
 from offtraj.spec.file import parse_spec
 from offtraj.store import Store
 from offtraj_builders.composition import compose, row_id
@@ -111,6 +112,18 @@ def write_small_benchmark(folder: Path, *, questions: int = 6) -> Path:
     spec = folder / "spec.yaml"
     spec.write_text(SPEC)
     return spec
+
+
+def make_dataset(spec: Path, out: Path) -> Path:
+    """The data set of a spec, built in this process; its workspace is beside it."""
+    from offtraj.build.build import build_dataset
+
+    async def work() -> None:
+        with Store(out.parent / "workspace" / "store.sqlite") as store:
+            await build_dataset(load_spec(spec), out, store=store)
+
+    asyncio.run(work())
+    return out
 
 
 def make_row(number: int = 0, **fields: Any) -> SteeredRow:

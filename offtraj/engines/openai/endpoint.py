@@ -30,7 +30,7 @@ from offtraj.engines.openai.failure import (
 )
 from offtraj.engines.openai.limiter import Limiter
 from offtraj.engines.openai.listing import ServedModel, read_models
-from offtraj.errors import EngineError, UsageError
+from offtraj.errors import EngineError, UsageError, first_line
 from offtraj.spec import OpenAISpec
 
 if TYPE_CHECKING:
@@ -240,9 +240,9 @@ class Endpoint:
 
     def _describe(self, error: BaseException) -> str:
         """The first line of an error and of its cause, without headers and key."""
-        parts = [f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0][:300]}"]
+        parts = [f"{type(error).__name__}: {first_line(error, empty='(no message)')[:300]}"]
         if error.__cause__ is not None and str(error.__cause__):
-            parts.append(str(error.__cause__).splitlines()[0][:300])
+            parts.append(first_line(error.__cause__)[:300])
         return self._without_key(": ".join(parts))
 
     def _without_key(self, text: str) -> str:

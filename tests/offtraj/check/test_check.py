@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.factories import make_grader, write_small_benchmark
+from support.factories import make_dataset, make_grader, write_small_benchmark
 
 from offtraj._util.digest import file_sha256
 from offtraj.check.check import check
@@ -23,7 +23,6 @@ from offtraj.grading.math.domain import MATH
 from offtraj.grading.opening import open_grader
 from offtraj.hub.card import render_card
 from offtraj.run.row import Segment
-from offtraj.spec import load_spec
 from offtraj.store import Store
 from offtraj_builders.composition import compose, row_id
 
@@ -34,12 +33,8 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set that is as it should be."""
-    from offtraj.cli.build import build_folder
-
     folder = tmp_path_factory.mktemp("sound")
-    file = load_spec(write_small_benchmark(folder))
-    build_folder(file, folder / "set", models=(), tests=(), limit=None, workspace=folder / "workspace")
-    return folder / "set"
+    return make_dataset(write_small_benchmark(folder), folder / "set")
 
 
 @pytest.fixture
@@ -260,12 +255,10 @@ async def test_counts_of_the_manifest_are_counted_again(copy: Path, store: Store
 def test_without_a_models_tokenizer_the_rest_is_checked(
     offtraj: Run, qwen3: Path, tmp_path: Path, store: Store
 ) -> None:
-    from offtraj.cli.build import build_folder
-
     spec = write_small_benchmark(tmp_path)
     text = spec.read_text().replace("recorded_as: Weak, tokenizer: words", f"recorded_as: Weak, tokenizer: {qwen3}")
     spec.write_text(text)
-    build_folder(load_spec(spec), tmp_path / "set", models=(), tests=(), limit=None, workspace=tmp_path / "workspace")
+    make_dataset(spec, tmp_path / "set")
     assert offtraj("check", "set").stdout.endswith("4 of 4 sets made again: as it should be\n")
     spec.write_text(text.replace(str(qwen3), "nowhere/to-be-found"))
     done = offtraj("check", "set", "--spec", spec)

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 from support.background import in_background
-from support.factories import write_small_benchmark
+from support.factories import make_dataset, write_small_benchmark
 from support.hub import Fault, Hub, User, nth, on, serving_hub
 
 from offtraj.errors import DataError, HubError, UsageError
 from offtraj.hub.push import Destination, plan_push, push
-from offtraj.spec import load_spec
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the client's own upload
 
@@ -41,8 +40,6 @@ push(Path(sys.argv[1]), Destination(sys.argv[2]))
 
 
 def build(folder: Path, **replace: str) -> Path:
-    from offtraj.cli.build import build_folder
-
     folder.mkdir(exist_ok=True)
     path = write_small_benchmark(folder)
     text = path.read_text()
@@ -50,9 +47,7 @@ def build(folder: Path, **replace: str) -> Path:
         assert old in text
         text = text.replace(old, new)
     path.write_text(text)
-    out = folder / "set"
-    build_folder(load_spec(path), out, models=(), tests=(), limit=None, workspace=folder / "workspace")
-    return out
+    return make_dataset(path, folder / "set")
 
 
 @pytest.fixture(scope="module")
