@@ -121,8 +121,8 @@ def _thinkings() -> Iterator[str]:
 def _build(folder: Path) -> dict[str, float]:
     from offtraj.build.assemble import write_dataset
     from offtraj.build.inputs import sample_inputs
-    from offtraj.grading.grader import Grader
-    from offtraj.grading.math.rule import RuleVerifier
+    from offtraj.grading.domains import find_domain
+    from offtraj.grading.opening import open_grader
     from offtraj.spec import load_spec
     from offtraj.store import Store
     from offtraj_builders.scope import select
@@ -132,14 +132,13 @@ def _build(folder: Path) -> dict[str, float]:
         started = time.perf_counter()
         file = load_spec(folder / "spec.yaml")
         with Store(folder / "store.sqlite") as store:
-            verifier = RuleVerifier()
             scope = select(file.spec)
-            sampled_inputs = await sample_inputs(file, scope, store=store, grader=Grader(verifier, store))
-            composing = time.perf_counter()
-            rows = await _write_sets(folder, steered_sets(sampled_inputs.inputs, scope))
-            composed = time.perf_counter() - composing
-            await write_dataset(folder / "set", file, sampled_inputs, steered_sets(sampled_inputs.inputs, scope))
-            await verifier.close()
+            async with open_grader(find_domain(file.spec.domain), store=store) as grader:
+                sampled_inputs = await sample_inputs(file, scope, store=store, grader=grader)
+                composing = time.perf_counter()
+                rows = await _write_sets(folder, steered_sets(sampled_inputs.inputs, scope))
+                composed = time.perf_counter() - composing
+                await write_dataset(folder / "set", file, sampled_inputs, steered_sets(sampled_inputs.inputs, scope))
         return {"rows": rows, "compose_s": composed, "total_s": time.perf_counter() - started - composed}
 
     return asyncio.run(work())
@@ -176,16 +175,16 @@ def _write(folder: Path) -> dict[str, float]:
 def _check(folder: Path) -> dict[str, float]:
     from offtraj.check.check import check
     from offtraj.dataset.folder import open_folder
-    from offtraj.grading.math.rule import RuleVerifier
+    from offtraj.grading.domains import find_domain
+    from offtraj.grading.opening import open_grader
     from offtraj.store import Store
 
     async def work() -> dict[str, float]:
-        verifier = RuleVerifier()
         started = time.perf_counter()
         data = open_folder(str(folder / "set"))
         with Store(folder / "texts.sqlite") as store:
-            found = await check(data, spec=data.spec, store=store, verifier=verifier)
-        await verifier.close()
+            async with open_grader(find_domain(data.spec.spec.domain), store=store) as grader:
+                found = await check(data, spec=data.spec, store=store, grader=grader)
         assert not found.problems, found.problems[0]
         return {"seconds": time.perf_counter() - started}
 

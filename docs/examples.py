@@ -5,7 +5,7 @@ written into the folder in which the page's examples run, one after the other. I
 for any lines, and `…` within a line for any text.
 
 `python docs/examples.py PAGE…` runs the examples of pages and replaces the outputs that differ.
-"""  # noqa: INP001
+"""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ LAYERS = [
     {"evaluate", "hub"},
     {"build"},
     {"check", "doctor", "report", "studies"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]
@@ -56,14 +57,26 @@ def unit(module: str) -> str:
 
 def imported(path: Path) -> set[str]:
     """Modules of ours that a file imports anywhere, functions included."""
+    return imports_of(ast.parse(path.read_text()))
+
+
+def imports_of(tree: ast.Module) -> set[str]:
+    """Modules of ours that are imported anywhere in a module."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "offtraj"}
     return {name for name in names if name.split(".")[0] in ("offtraj", "offtraj_builders")}
+
+
+def runtime_imports(path: Path) -> set[str]:
+    """Modules of ours that a file imports when it runs, and not for type checkers only."""
+    tree = ast.parse(path.read_text())
+    tree.body = [node for node in tree.body if "TYPE_CHECKING" not in ast.unparse(node).partition("\n")[0]]
+    return imports_of(tree)
 
 
 @pytest.mark.parametrize(("module", "path"), modules(), ids=str)
@@ -74,7 +87,18 @@ def test_imports_run_strictly_downwards(module: str, path: Path) -> None:
         there = unit(name)
         if there not in LEVEL:  # a name of the package itself, such as its version
             continue
+        if module == "offtraj" and name not in runtime_imports(path):  # the API's names, for type checkers
+            continue
         assert there == here or LEVEL[there] < LEVEL[here], f"{module} imports {name}"
+
+
+COMMANDS = [(module, path) for module, path in modules() if unit(module) == "cli"]
+
+
+@pytest.mark.parametrize(("module", "path"), COMMANDS, ids=str)
+def test_commands_only_call_the_api_and_print(module: str, path: Path) -> None:
+    called = {unit(name) for name in runtime_imports(path)}
+    assert called <= {"__version__", "_util", "api", "cli", "errors", "offtraj", "report", "spec"}, module
 
 
 @pytest.mark.parametrize(("module", "path"), modules(), ids=str)

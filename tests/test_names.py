@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from support.factories import FastVerifier, make_dataset, write_small_benchmark
+from support.factories import make_dataset, make_grader, write_small_benchmark
 
 from offtraj.build.plan import make_plan
 from offtraj.check.check import check
@@ -164,7 +164,7 @@ async def test_a_third_test_is_built_named_read_and_counted_as_itself(relayed: P
     card = (relayed / "README.md").read_text()
     assert "| variant | subset | 25 % | 50 % | all |" in card
     assert "| `relay--…` |" in card
-    found = await check(data, spec=data.spec, store=store, verifier=FastVerifier())
+    found = await check(data, spec=data.spec, store=store, grader=make_grader(store))
     assert [f"{problem.where}: {problem.what}" for problem in found.problems] == []
     (line,) = [line for line in make_plan(load_spec(relayed.parent / "spec.yaml")).lines if line.step == "relay"]
     assert (line.model, line.cells, line.rows) == ("weak", 8, 24)
@@ -191,7 +191,7 @@ async def test_a_set_of_an_unknown_test_is_named_as_unknown(foreign: DataFolder,
         choose_sets(foreign, "weak", built_for="m", tests=(), limit=None)
     sets = choose_sets(foreign, "weak", built_for=None, tests=(), limit=None)
     assert [name.test for name in sets.sets] == [TESTS[1]]
-    found = await check(foreign, spec=foreign.spec, store=store, verifier=FastVerifier())
+    found = await check(foreign, spec=foreign.spec, store=store, grader=make_grader(store))
     assert ("relay--m", "is unknown to this version") in [
         (one.where, one.what.partition(",")[0]) for one in found.problems
     ]

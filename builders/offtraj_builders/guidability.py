@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from offtraj._util.digest import rank
-from offtraj.grading.math.reveal import candidates, revealed_at
 from offtraj.model.trajectory import NONE
 from offtraj.run.question import Question
 from offtraj.run.row import Segment, SteeredRow
@@ -96,7 +95,7 @@ class Guidability:
         solo = self._inputs.solos[guide]
         thinking = solo.trajectory(sample).thinking
         spans = solo.model.tokens.spans(thinking)
-        revealed = await revealed_at(candidates(thinking), question.gold, self._inputs.verifier)
+        revealed = await self._inputs.revealer.statements(thinking).first(question.reference)
         steers = []
         for ratio in self._spec.ratios:
             cut = cut_steer(spans, ratio)

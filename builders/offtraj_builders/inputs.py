@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from offtraj.grading.math.rule import Verifier
+from offtraj.grading.grader import Revealer
 from offtraj.model.prompt import fill_template
 from offtraj.model.trajectory import THINK, Delimiters
 from offtraj.run.question import Question
@@ -30,7 +30,7 @@ class BuildInputs:
     questions: tuple[Question, ...]
     solos: Mapping[str, Solo]
     """By model or guide id."""
-    verifier: Verifier
+    revealer: Revealer
     """Decides whether a steer reveals the answer."""
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from offtraj._util.digest import rank
 from offtraj.errors import BuildError
-from offtraj.grading.math.reveal import Candidate, candidates, states
+from offtraj.grading.grader import Statements
 from offtraj.model.trajectory import first_paragraph
 from offtraj.run.question import Question
 from offtraj.run.row import Segment, SteeredRow
@@ -31,7 +31,7 @@ class _Distractor(NamedTuple):
 
     segment: Segment
     question: Question
-    stated: tuple[Candidate, ...]
+    stated: Statements
     """The values that it states, to see whether it reveals an answer."""
 
 
@@ -145,7 +145,7 @@ class Recoverability:
         cut = cut_steer(solo.model.tokens.spans(thinking), self._spec.ratio)
         text = thinking[: cut.end]
         segment = Segment("steer", text, writer, sample.question_id, sample.number, 0, cut.end, cut.tokens)
-        return _Distractor(segment, self._inputs.by_id[sample.question_id], candidates(text))
+        return _Distractor(segment, self._inputs.by_id[sample.question_id], self._inputs.revealer.statements(text))
 
     def _drafts(
         self, sample: SoloSample, question: Question, subsets: tuple[Subset, ...], counts: SelectionCounts
@@ -159,7 +159,7 @@ class Recoverability:
             if distractor is None:
                 counts.dropped["no_distractor"] += len(self._spec.positions)
                 continue
-            reveals = states(distractor.stated, question.gold)
+            reveals = distractor.stated.contain(question.reference)
             at_least = first_paragraph(thinking) if variant == "keep-first-paragraph" else 0
             if at_least is None:  # keeping it would keep everything, the answer included
                 counts.dropped["one_paragraph"] += len(self._spec.positions)

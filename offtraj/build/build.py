@@ -15,9 +15,9 @@ from offtraj.build.inputs import sample_inputs
 from offtraj.dataset.folder import DataFolder, check_target, open_folder
 from offtraj.dataset.manifest import MANIFEST, Manifest
 from offtraj.dataset.published import published_models, published_solo
-from offtraj.grading.grader import Grader
-from offtraj.grading.judge.judge import declared_judge, open_judge
-from offtraj.grading.math.rule import RuleVerifier
+from offtraj.grading.domains import find_domain
+from offtraj.grading.judge.judge import declared_judge
+from offtraj.grading.opening import open_grader
 from offtraj.model.model import Model, folder_revision
 from offtraj.run.question import Question
 from offtraj.run.solo import Solo
@@ -68,8 +68,6 @@ async def build_dataset(
     scope = select(file.spec, models=models, tests=tests)
     check_target(out, file)
     resolved_judge = declared_judge(file)
-    verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-    grader = Grader(verifier, store, judge)
 
     def published(model: Model, questions: Sequence[Question]) -> Solo | None:
         if trajectories is None or model.id not in published_models(trajectories):
@@ -77,7 +75,7 @@ async def build_dataset(
         samples = file.spec.sampling.samples
         return published_solo(trajectories, model, questions, samples=samples, store=store)
 
-    try:
+    async with open_grader(find_domain(file.spec.domain), store=store, judge=resolved_judge) as grader:
         sampled = await sample_inputs(
             file, scope, store=store, grader=grader, limit=limit, published=published, progress=progress
         )
@@ -86,10 +84,6 @@ async def build_dataset(
             sampled = replace(sampled, graded_by=graded_by)
         sets = steered_sets(sampled.inputs, scope)
         return await write_dataset(out, file, sampled, sets, limit=limit, progress=progress)
-    finally:
-        await verifier.close()
-        if judge is not None:
-            await judge.close()
 
 
 async def built_dataset(

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from offtraj._util.progress import Progress, no_progress
-from offtraj.engines.engine import open_engine
-from offtraj.errors import UsageError
+from offtraj.engines.kinds import open_engine
 from offtraj.grading.grader import Grader
 from offtraj.model.completion import SamplingParams
 from offtraj.model.model import Model, load_model
@@ -61,13 +60,11 @@ async def sample_inputs(
         OfftrajError: as `load_questions`, `load_model`, `open_engine` and `sample_solo` do.
     """
     spec = file.spec
-    if spec.domain != "math":
-        raise UsageError(f"{file.place('domain')}: this version cannot verify the domain {spec.domain!r} yet")
     needs = _needs(spec, scope)
     benchmarks = frozenset[str]().union(*needs.values())
     questions = await _verifiable(load_questions(file, limit=limit, only=benchmarks), grader, progress)
     template = question_template(spec.domain, spec.prompt)
-    inputs = BuildInputs(spec, template, questions.kept, {}, grader.verifier)
+    inputs = BuildInputs(spec, template, questions.kept, {}, grader)
 
     async def solo(declared: ModelSpec, asked: Sequence[Question]) -> Solo:
         model = load_model(file, declared)
@@ -148,7 +145,7 @@ async def _verifiable(questions: Questions, grader: Grader, progress: Progress) 
     on_progress = progress("gold answers", len(questions.kept))
     unverifiable: dict[str, str] = {}
     for part in _parts(questions.kept, 256):
-        verdicts = await asyncio.gather(*(grader.verifies(question.gold) for question in part))
+        verdicts = await asyncio.gather(*(grader.verifies(question.reference) for question in part))
         for question, verifies in zip(part, verdicts, strict=True):
             if not verifies:
                 unverifiable[question.id] = f"unverifiable_gold: {question.gold!r}"

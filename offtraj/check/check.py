@@ -23,8 +23,8 @@ from offtraj.dataset.manifest import MANIFEST
 from offtraj.dataset.published import published_models, published_solo
 from offtraj.dataset.tables import questions_config, read_questions
 from offtraj.errors import BuildError, DataError, EngineError, SpecError, first_line
-from offtraj.grading.grader import Grader
-from offtraj.grading.math.rule import Verifier
+from offtraj.grading.domains import find_domain
+from offtraj.grading.grader import Grader, Revealer
 from offtraj.model.model import load_model
 from offtraj.model.prompt import question_template
 from offtraj.run.question import Question, Questions
@@ -42,7 +42,7 @@ _BATCH = 1024  # questions that are read at once
 
 
 async def check(
-    data: DataFolder, *, spec: SpecFile, store: Store, verifier: Verifier, progress: Progress = no_progress
+    data: DataFolder, *, spec: SpecFile, store: Store, grader: Grader, progress: Progress = no_progress
 ) -> Checked:
     """The problems of a data set, and what could not be checked.
 
@@ -50,7 +50,7 @@ async def check(
         data: A folder or repository; all of it is read.
         spec: Its spec, at a place from which its relative paths can be resolved.
         store: Holds texts during the check.
-        verifier: Grades again what the rule decided, and decides whether a steer reveals the answer.
+        grader: Grades again what the rule decided, and decides whether a steer reveals the answer; without a judge.
         progress: Opens a progress bar for each step.
 
     Raises:
@@ -64,10 +64,10 @@ async def check(
         checked.say(str(spec.path), f"is not the spec that {MANIFEST} was made with")
     check_card(data, checked)
     check_registration(data, checked)
-    questions = read_questions(data.files(QUESTIONS))
+    questions = read_questions(data.files(QUESTIONS), find_domain(spec.spec.domain))
     solos = _solos(data, spec, tuple(questions.values()), store, checked)
-    await check_verdicts(data.manifest, solos, questions, Grader(verifier, store), checked, progress)
-    rebuilt = _rebuild(data, spec.spec, questions, solos, verifier, checked)
+    await check_verdicts(data.manifest, solos, questions, grader, checked, progress)
+    rebuilt = _rebuild(data, spec.spec, questions, solos, grader, checked)
 
     @lru_cache(maxsize=64)
     def thinking(model: str, question_id: str, number: int) -> str | None:
@@ -122,12 +122,12 @@ def _rebuild(
     spec: Spec,
     questions: Mapping[str, Question],
     solos: Mapping[str, Solo],
-    verifier: Verifier,
+    revealer: Revealer,
     checked: Checked,
 ) -> dict[str, SteeredSet]:
     """The steered sets that can be rebuilt, by configuration; their rows are composed when they are read."""
     kept = tuple(questions.values())
-    inputs = BuildInputs(spec, question_template(spec.domain, spec.prompt), kept, solos, verifier)
+    inputs = BuildInputs(spec, question_template(spec.domain, spec.prompt), kept, solos, revealer)
     sampled_inputs = SampledInputs(inputs, Questions(kept, ()), data.manifest.verifier)
     rebuilt = {}
     for name in sorted(data.sets, key=str):

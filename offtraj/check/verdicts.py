@@ -43,8 +43,8 @@ async def check_verdicts(
 
     async def grade(config: str, solo: Solo, sample: SoloSample) -> None:
         question, verdict = questions[sample.question_id], sample.verdict
-        asked = GradingItem(question.gold, question.text, question.tolerance, question.unit)
-        again = await grader.grade(asked, solo_text(solo.trajectory(sample), solo.model), sample.finish_reason)
+        item = GradingItem(question.text, question.reference)
+        again = await grader.grade(item, solo_text(solo.trajectory(sample), solo.model), sample.finish_reason)
         if again.name != verdict.name:
             checked.say(
                 f"{config} sample {sample.number} of {sample.question_id!r}",

@@ -1,14 +1,11 @@
-"""`check`: is a data set what it says it is?"""
+"""`check`: whether a data set follows from its own trajectories and spec."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from offtraj.check.result import Checked
 
 __all__ = ["check"]
 
@@ -20,36 +17,18 @@ Original = Annotated[
     typer.Option(
         "--spec",
         metavar="SPEC",
-        help="The spec where it was written, if models lie in folders beside it.  [default: the data set's copy]",
+        help="The spec at its original place, if models are folders relative to it.  [default: the data set's copy]",
     ),
 ]
 
 
 def check(target: Target, spec: Original = None) -> None:
     """Read a data set again, make its rows again from its trajectories and spec, and name what differs."""
-    import asyncio
-    from tempfile import TemporaryDirectory
+    from offtraj.api.check import check as check_data
+    from offtraj.api.data_folder import open_dataset
 
-    from offtraj.check.check import check as check_data
-    from offtraj.cli.console import show_progress
-    from offtraj.dataset.folder import open_folder
-    from offtraj.grading.math.rule import RuleVerifier
-    from offtraj.spec import load_spec
-    from offtraj.store import Store
-
-    data = open_folder(target)
-    file = data.spec if spec is None else load_spec(spec)
-
-    async def work() -> Checked:
-        verifier = RuleVerifier()
-        with TemporaryDirectory(prefix="offtraj-check-") as folder, show_progress() as progress:
-            try:
-                with Store(Path(folder) / "texts.sqlite") as store:
-                    return await check_data(data, spec=file, store=store, verifier=verifier, progress=progress)
-            finally:
-                await verifier.close()
-
-    found = asyncio.run(work())
+    data = open_dataset(target)
+    found = check_data(data, spec=spec)
     for problem in found.problems[:SHOWN]:
         typer.echo(f"{problem.where}: {problem.what}")
     count = len(found.problems) + found.untold.total()
@@ -61,15 +40,15 @@ def check(target: Target, spec: Original = None) -> None:
         typer.echo(f"verdicts on trajectories are taken as they are: {found.not_graded}", err=True)
     if found.not_made:
         typer.echo(
-            f"not made again for want of these: {', '.join(found.not_made)}: if they are folders beside the spec that "
-            "was built, give --spec SPEC",
+            f"not rebuilt, because these are missing: {', '.join(found.not_made)}: if they are folders next to the "
+            "spec that was built, give --spec SPEC",
             err=True,
         )
     name = f"{target}: {data.manifest.name} {data.manifest.version}"
     made = len(data.sets) - len(found.not_made)
     typer.echo(
         f"{name}: {len(data.manifest.files)} files, {found.rows:,} steered rows, {made} of {len(data.sets)} sets "
-        f"made again: {f'{count} problems' if count else 'as it should be'}"
+        f"rebuilt: {f'{count} problems' if count else 'OK'}"
     )
     if count:
         raise typer.Exit(1)

@@ -24,15 +24,14 @@ def compare(runs: Runs, as_json: AsJSON = False, as_csv: AsCSV = False) -> None:
     paper's two-sample t-test. Runs of the same rows are paired row by row, others question by question.
     """
     one_format(("--json", as_json), ("--csv", as_csv))
+    from offtraj.api.compare import compare as compare_runs
     from offtraj.cli.console import show
     from offtraj.report.comparison_tables import comparison_tables
-    from offtraj.report.export import comparison_csv, comparison_json
-    from offtraj.report.run_comparison import compare_runs
 
     compared = compare_runs(runs)
     if as_json:
-        typer.echo(comparison_json(compared), nl=False)
+        typer.echo(compared.to_json(), nl=False)
     elif as_csv:
-        typer.echo(comparison_csv(compared), nl=False)
+        typer.echo(compared.to_csv(), nl=False)
     else:
-        show(*(table for one in compared for table in comparison_tables(one)))
+        show(*(table for one in compared.runs for table in comparison_tables(one)))

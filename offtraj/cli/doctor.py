@@ -1,8 +1,7 @@
-"""`doctor`: does a model see exactly what is sent?"""
+"""`doctor`: whether a model sees exactly the prefix that is sent."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,7 @@ from offtraj.cli.options import Spec
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from offtraj.doctor import Diagnosis
+    from offtraj import Diagnosis
 
 __all__ = ["doctor"]
 
@@ -26,16 +25,12 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Write the findings as JSON
 
 def doctor(spec: Spec, model: Model, engine: EngineName = None, as_json: AsJSON = False) -> None:
     """Probe a model's template, tokenizer and engine: would runs be exact, and if not, why?"""
-    import asyncio
     import json
 
-    from offtraj.cli.console import show, show_progress
-    from offtraj.doctor import examine
-    from offtraj.spec import load_spec
+    from offtraj.api.doctor import doctor as examine
+    from offtraj.cli.console import show
 
-    file = load_spec(Path(spec))
-    with show_progress() as progress:
-        found = asyncio.run(examine(file, model, engine, progress=progress))
+    found = examine(spec, model, engine=engine)
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:

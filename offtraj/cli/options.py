@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from offtraj.grading.judge.judge import ResolvedJudge
 
 __all__ = [
     "AsCSV",
@@ -22,7 +19,6 @@ __all__ = [
     "Workspace",
     "judge_of",
     "one_format",
-    "store_path",
 ]
 
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec: one YAML file.", show_default=False)]
@@ -43,7 +39,7 @@ Limit = Annotated[
 Workspace = Annotated[
     Path,
     typer.Option(
-        "--workspace", metavar="DIR", envvar="OFFTRAJ_WORKSPACE", help="Where completions and verdicts are kept."
+        "--workspace", metavar="DIR", envvar="OFFTRAJ_WORKSPACE", help="Folder that keeps completions and verdicts."
     ),
 ]
 
@@ -53,7 +49,7 @@ Judge = Annotated[
     typer.Option(
         "--judge",
         metavar="SPEC|none",
-        help="The judge that another spec declares, or none: the rule alone.  [default: the spec's own, if any]",
+        help="The judge of another spec, or none for the rule alone.  [default: the spec's own, if any]",
         show_default=False,
     ),
 ]
@@ -63,39 +59,21 @@ AsLaTeX = Annotated[bool, typer.Option("--latex", help="Write LaTeX tables inste
 
 
 def one_format(*options: tuple[str, bool]) -> None:
-    """See that at most one of these was asked for.
+    """Refuse more than one of these options.
+
+    Args:
+        options: Their names, and whether each was given.
 
     Raises:
-        UsageError: when several were.
+        UsageError: when several were given.
     """
     from offtraj.errors import UsageError
 
-    asked = [name for name, given in options if given]
-    if len(asked) > 1:
-        raise UsageError(f"{' and '.join(asked)}: one format at a time")
+    chosen = [name for name, given in options if given]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)}: one format at a time")
 
 
-def judge_of(option: str | None, own: ResolvedJudge | None) -> ResolvedJudge | None:
-    """The judge that is chosen with `--judge`; `own` where nothing is said.
-
-    Raises:
-        UsageError: for a spec without a judge.
-    """
-    from offtraj.errors import UsageError
-    from offtraj.grading.judge.judge import declared_judge
-    from offtraj.spec import load_spec
-
-    if option is None:
-        return own
-    if option == "none":
-        return None
-    file = load_spec(option)
-    found = declared_judge(file)
-    if found is None:
-        raise UsageError(f"--judge {option!r}: the spec declares no `judge`")
-    return found
-
-
-def store_path(workspace: Path) -> Path:
-    """The workspace's database."""
-    return workspace / "store.sqlite"
+def judge_of(option: str | None) -> bool | Path:
+    """What `--judge` means to the API: True for the declared judge, False for none, or another spec."""
+    return True if option is None else False if option == "none" else Path(option)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,56 +10,40 @@ import typer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from offtraj.hub.push import Destination
-    from offtraj.spec import SpecFile
+    from offtraj.api.publish import Destination
 
-__all__ = ["DryRun", "Private", "Proposed", "Push", "Revision", "check_push", "publish"]
+__all__ = ["DryRun", "Private", "Proposed", "Push", "Revision", "publish", "refuse_without_push"]
 
 Push = Annotated[bool, typer.Option("--push", help="Publish it on the Hub: one commit, then the tag vVERSION.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="With --push: build, and say what would change on the Hub.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="With --push: build, and show what would change on the Hub.")]
 Revision = Annotated[
     str, typer.Option("--revision", metavar="BRANCH", help="Branch to publish on; only main gets the tag.")
 ]
-Proposed = Annotated[bool, typer.Option("--pr", help="Open a pull request, for those who may not write there.")]
-Private = Annotated[bool, typer.Option("--private", help="Of a repository that does not exist yet.")]
+Proposed = Annotated[bool, typer.Option("--pr", help="Open a pull request, where you have no write access.")]
+Private = Annotated[bool, typer.Option("--private", help="Create the repository as private, if it does not exist.")]
 
 
-def check_push(file: SpecFile, to: Destination, *, push: bool, dry_run: bool, partial: bool) -> None:
-    """See that what is asked for can be published, before anything is built for it.
+def refuse_without_push(options: Mapping[str, bool]) -> None:
+    """Refuse options that have no effect without `--push`.
+
+    Args:
+        options: Names of the options, and whether each was given.
 
     Raises:
-        UsageError: for options that do nothing, no repository, or a part of a set under the whole's version.
+        UsageError: naming the first that was given.
     """
     from offtraj.errors import UsageError
 
-    version = file.spec.version
-    if not push:
-        options = {
-            "--dry-run": dry_run,
-            "--pr": to.pull_request,
-            "--private": to.private,
-            "--revision": to.branch != "main",
-        }
-        for name, given in options.items():
-            if given:
-                raise UsageError(f"{name}: has no effect without --push")
-        return
-    if not to.repo:
-        raise UsageError(f"--push: {file.path} does not say where to: add `publish: {{repo: ORG/NAME}}`")
-    if to.pull_request and to.branch != "main":
-        raise UsageError("--pr: proposes a change of main: leave out --revision")
-    if partial and "-" not in version:
-        raise UsageError(
-            f"--push: this is only a part of {file.spec.name} {version}: leave out --model, --test and --limit, "
-            f"or give the part a version of its own in the spec, such as {version}-try"
-        )
+    for name, given in options.items():
+        if given:
+            raise UsageError(f"{name}: has no effect without --push")
 
 
 def publish(folder: Path, to: Destination, *, dry_run: bool) -> None:
-    """Push a folder, or say what that would do."""
+    """Publish a folder and print what was done, or print what that would change."""
+    from offtraj.api.publish import plan_push, push
     from offtraj.cli.console import show
     from offtraj.cli.tables import push_table
-    from offtraj.hub.push import plan_push, push
 
     if dry_run:
         plan = plan_push(folder, to)

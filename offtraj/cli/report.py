@@ -17,11 +17,11 @@ EvalResults = Annotated[
     typer.Option(
         "--eval-results",
         metavar="FILE|DIR",
-        help="Write the scores as results for the model's Hub repository, too: FILE.yaml, or DIR/.eval_results/NAME.yaml.",
+        help="Also write the scores as results for the model's Hub repository: FILE.yaml, or DIR/.eval_results/NAME.yaml.",
         show_default=False,
     ),
 ]
-Paper = Annotated[bool, typer.Option("--paper", help="Show the paper's numbers beside those of its models.")]
+Paper = Annotated[bool, typer.Option("--paper", help="Show the paper's numbers next to those of its models.")]
 Html = Annotated[
     Path | None,
     typer.Option(
@@ -33,7 +33,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="DIR|ORG/NAME[@REV]",
-        help="The data set that a run was made on, for the page; may be repeated.  [default: data/NAME-VERSION]",
+        help="Data set of a run, for the page; may be repeated.  [default: data/NAME-VERSION]",
         show_default=False,
     ),
 ]
@@ -49,30 +49,26 @@ def report(
     as_csv: AsCSV = False,
     as_latex: AsLaTeX = False,
 ) -> None:
-    """Print the scores of runs: the paper's Table 1 for all of them, then positions, ratios and strata; and write their page."""
+    """Print the scores of runs, the paper's Table 1 first, then positions, ratios and strata; and write their page."""
     one_format(("--json", as_json), ("--csv", as_csv), ("--latex", as_latex), ("--paper", paper))
+    from offtraj.api.report import report as score
     from offtraj.cli.console import say, show
-    from offtraj.evaluate.run_folder import read_run
-    from offtraj.evaluate.scored_run import score_runs
-    from offtraj.hub.eval_results import write_eval_results
-    from offtraj.report.export import scores_csv, scores_json
-    from offtraj.report.html.page import page_files, write_page
-    from offtraj.report.latex import scores_latex
-    from offtraj.report.paper import compare_run_with_paper
+    from offtraj.report.html.page import page_files
     from offtraj.report.paper_table import paper_table
     from offtraj.report.score_tables import net_tables, overview, score_tables, strata_tables
     from offtraj.report.usage_tables import usage_tables
     from offtraj.report.verdict_tables import verdict_table
 
-    scored = score_runs([read_run(path) for path in runs])
     target = html or (runs[0] / "report.html" if len(runs) == 1 else None)
+    found = score(runs)
+    scored = found.runs
     if target is not None:
-        page_files(target)
-    with_paper = [paper_table(one.name, compare_run_with_paper(one)) for one in scored] if paper else []
-    results = [] if eval_results is None else write_eval_results(eval_results, scored)
-    for asked, write in ((as_json, scores_json), (as_csv, scores_csv), (as_latex, scores_latex)):
-        if asked:
-            typer.echo(write(scored), nl=False)
+        page_files(target)  # refuses what cannot be written, before anything is printed
+    paper_tables = [paper_table(name, rows) for name, rows in found.compare_with_paper().items()] if paper else []
+    results = [] if eval_results is None else found.write_eval_results(eval_results)
+    for chosen, write in ((as_json, found.to_json), (as_csv, found.to_csv), (as_latex, found.to_latex)):
+        if chosen:
+            typer.echo(write(), nl=False)
             return
     show(overview(scored))
     for one in scored:
@@ -81,8 +77,8 @@ def report(
     for one in scored:
         show(verdict_table(one), *usage_tables(one))
         say(*(f"{one.name}: {note}" for note in one.summary.notes))
-    show(*with_paper)
+    show(*paper_tables)
     for path in results:
         typer.echo(str(path))
     if target is not None:
-        typer.echo(str(write_page(scored, target, data=data or ()).html))
+        typer.echo(str(found.write_html(target, data=data or ())))

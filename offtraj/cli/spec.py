@@ -1,4 +1,4 @@
-"""`validate`, `plan` and `schema`: what can be said of a spec without running it."""
+"""`validate`, `plan` and `schema`: what a spec says, without running it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ __all__ = ["plan", "schema", "validate"]
 
 def validate(spec: Spec) -> None:
     """Check a spec; every problem is shown with its line and column."""
-    from offtraj.spec import load_spec
+    from offtraj.api.spec import load_spec
 
     file = load_spec(spec)
+    for note in file.notes:
+        typer.echo(f"offtraj: {note}", err=True)
     file.check_paths()
     groups = ("benchmark", "model", "guide")
     counts = [(len(getattr(file.spec, f"{group}s")), group) for group in groups]
@@ -24,19 +26,18 @@ def validate(spec: Spec) -> None:
 
 
 def plan(spec: Spec) -> None:
-    """Count the cells, rows, requests, tokens and judge calls that a spec asks for, at most."""
-    from offtraj.build.plan import make_plan
+    """Count the cells, rows, requests, tokens and judge calls of a spec, at most."""
+    from offtraj.api.plan import plan as make_plan
     from offtraj.cli.console import show
     from offtraj.cli.tables import plan_table
-    from offtraj.spec import load_spec
 
-    show(plan_table(make_plan(load_spec(spec))))
+    show(plan_table(make_plan(spec)))
 
 
 def schema() -> None:
     """Print the JSON Schema of a spec, for editors."""
     import json
 
-    from offtraj.spec import json_schema
+    from offtraj.api.spec import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))

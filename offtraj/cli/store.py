@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from offtraj.cli.options import AsJSON, Workspace, store_path
+from offtraj.cli.options import AsJSON, Workspace
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from offtraj.store import Inspection, Kept, Origin
+    from offtraj.api.workspace import Inspection, Kept, Origin
 
 __all__ = ["store"]
 
@@ -45,10 +45,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be remov
 @store.command()
 def info(workspace: Workspace = Path(".offtraj"), as_json: AsJSON = False) -> None:
     """Show what is kept of whom, and read all of it: 1 when anything is damaged."""
+    from offtraj.api.workspace import inspect_workspace
     from offtraj.cli.console import show
-    from offtraj.store import inspect
 
-    found = inspect(store_path(workspace))
+    found = inspect_workspace(workspace)
     if as_json:
         typer.echo(json.dumps(_described(found), indent=2, ensure_ascii=False))
     else:
@@ -78,12 +78,12 @@ def prune(
     workspace: Workspace = Path(".offtraj"),
 ) -> None:
     """Remove what all given options choose, and make the file smaller. Nobody else may be using the workspace."""
-    from offtraj.grading.math.rule import RuleVerifier
-    from offtraj.store import Choice
-    from offtraj.store import prune as remove
+    from offtraj.api.spec import store_path
+    from offtraj.api.workspace import prune_workspace
 
-    choice = Choice(tuple(model or ()), older_than, outdated, damaged)
-    done = remove(store_path(workspace), choice, verifier=RuleVerifier().version, dry_run=dry_run)
+    done = prune_workspace(
+        workspace, models=model or (), older_than=older_than, outdated=outdated, damaged=damaged, dry_run=dry_run
+    )
     if done.salvaged is not None:
         typer.echo(
             f"the file was broken, and was made anew of what could be read: {done.salvaged.completions:,} completions, "

@@ -219,12 +219,12 @@ def open_folder(where: str) -> DataFolder:
     """
     if Path(where).is_dir():
         path = Path(where)
-        return DataFolder(path, read_manifest(path), load_spec(path / SPEC))
+        return DataFolder(path, read_manifest(path), load_spec(path / SPEC, follow=False))
     repo, _, revision = where.partition("@")
     if repo.count("/") != 1 or repo.startswith((".", "/", "~")):
         raise DataError(f"{where!r}: no such folder, and no repository of the form ORG/NAME[@REVISION]")
     path = _fetch(repo, revision or None, [MANIFEST, SPEC])
-    return DataFolder(path, read_manifest(path), load_spec(path / SPEC), repo, path.name)
+    return DataFolder(path, read_manifest(path), load_spec(path / SPEC, follow=False), repo, path.name)
 
 
 def _fetch(repo: str, revision: str | None, patterns: list[str] | None) -> Path:

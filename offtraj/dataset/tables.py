@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from offtraj._util.parquet import open_parquet
 from offtraj.dataset.configs import QUESTIONS, trajectories_config_name
 from offtraj.dataset.folder import Config
+from offtraj.grading.domain import Domain
 from offtraj.run.question import Question
 from offtraj.run.solo import Solo, SoloSample
 
@@ -56,9 +57,7 @@ def questions_config(
             "id": question.id,
             "benchmark": question.benchmark,
             "question": question.text,
-            "answer": question.gold,
-            "unit": question.unit,
-            "tolerance": question.tolerance,
+            **question.reference.columns(),
             "shared": list(shared.get(question.id, ())),
             "solve_rates": rates(question),
         }
@@ -70,8 +69,8 @@ def questions_config(
     return Config(QUESTIONS, "test", schema, batches())
 
 
-def read_questions(files: Iterable[Path]) -> dict[str, Question]:
-    """The questions of that configuration, by id.
+def read_questions(files: Iterable[Path], domain: Domain) -> dict[str, Question]:
+    """The questions of that configuration, by id, with references of the domain.
 
     Raises:
         DataError: for a file that holds something else.
@@ -80,9 +79,8 @@ def read_questions(files: Iterable[Path]) -> dict[str, Question]:
     for path in files:
         with open_parquet(path, "a table of questions") as file:
             for row in file.read().to_pylist():
-                # Data sets of 0.1.0 have neither unit nor tolerance.
-                needs = (row.get("unit"), row.get("tolerance"))
-                questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], row["answer"], *needs)
+                reference = domain.published_reference(row)
+                questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], reference)
     return questions
 
 

@@ -10,20 +10,21 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from offtraj import __version__
 from offtraj._util.progress import Progress, no_progress
+from offtraj._util.version import __version__
 from offtraj.dataset.folder import DataFolder
 from offtraj.dataset.solve_rates import solve_rates
 from offtraj.dataset.tables import read_questions
 from offtraj.engines.choice import choose_engine
-from offtraj.engines.engine import Engine, open_engine
+from offtraj.engines.engine import Engine
+from offtraj.engines.kinds import open_engine
 from offtraj.engines.openai.endpoint import public_url
 from offtraj.errors import UsageError
 from offtraj.evaluate.run_folder import Judged, RunFolder, check_run_target, write_run
+from offtraj.grading.domains import find_domain
 from offtraj.grading.grader import Grader
-from offtraj.grading.judge.audit import Audit
-from offtraj.grading.judge.judge import ResolvedJudge, open_judge
-from offtraj.grading.math.rule import RuleVerifier
+from offtraj.grading.judge.judge import ResolvedJudge
+from offtraj.grading.opening import open_grader
 from offtraj.model.completion import SamplingParams
 from offtraj.model.model import Model, load_model, model_at
 from offtraj.model.prompt import question_template
@@ -54,7 +55,6 @@ __all__ = [
     "find_evaluated_model",
     "judge_record",
     "judge_results",
-    "make_audit",
     "over_tolerance",
 ]
 
@@ -193,51 +193,41 @@ async def evaluate(
         OfftrajError: as the engine, the judge, the store and `write_run` do.
     """
     file, model = sets.data.spec, evaluated.model
+    domain = find_domain(file.spec.domain)
     engine = await open_engine(evaluated.engine, model, file=file, declared=evaluated.declared, progress=progress)
-    verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-    grader = Grader(verifier, store, judge, make_audit(resolved_judge, file.spec.seed))
-    record = _record(sets, evaluated, engine, grader, resolved_judge)
-    check_run_target(out, record)
-    runner = Runner(
-        model=model,
-        engine=engine,
-        store=store,
-        grader=grader,
-        template=question_template(file.spec.domain, file.spec.prompt),
-        params=_params(file.spec),
-        samples=_samples(file.spec),
-        questions=read_questions(sets.data.files("questions")),
-    )
     try:
-        wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
-        started = time.monotonic()
-        await runner.generate(sets.rows(), progress(f"run {model.id}", wanted))
-        timing = RunTiming(
-            seconds=round(time.monotonic() - started, 1),
-            generated=runner.generated,
-            finished=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-        # The engine's facts include how many requests were sent again, which is known only now.
-        record = record.model_copy(update={"engine": _engine_record(evaluated, engine), "timing": timing})
-        return await write_run(out, record, runner.outcomes(sets.rows()), judged=lambda: judge_results(grader))
+        async with open_grader(domain, store=store, judge=resolved_judge, audit_seed=file.spec.seed) as grader:
+            record = _record(sets, evaluated, engine, grader, resolved_judge)
+            check_run_target(out, record)
+            runner = Runner(
+                model=model,
+                engine=engine,
+                store=store,
+                grader=grader,
+                template=question_template(file.spec.domain, file.spec.prompt),
+                params=_params(file.spec),
+                samples=_samples(file.spec),
+                questions=read_questions(sets.data.files("questions"), domain),
+            )
+            wanted = sum(rows * runner.samples[test] for test, rows in sets.counts().items())
+            started = time.monotonic()
+            await runner.generate(sets.rows(), progress(f"run {model.id}", wanted))
+            timing = RunTiming(
+                seconds=round(time.monotonic() - started, 1),
+                generated=runner.generated,
+                finished=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
+            # The engine's facts include how many requests were sent again, which is known only now.
+            record = record.model_copy(update={"engine": _engine_record(evaluated, engine), "timing": timing})
+            return await write_run(out, record, runner.outcomes(sets.rows()), judged=lambda: judge_results(grader))
     finally:
         await engine.close()
-        await verifier.close()
-        if judge is not None:
-            await judge.close()
 
 
 def over_tolerance(record: RunRecord, tolerance: float) -> bool:
     """Whether a larger share of a run's outcomes than `tolerance` is unscored; false without outcomes."""
     counts = record.outcomes
     return counts is not None and counts.total > 0 and counts.unscored / counts.total > tolerance
-
-
-def make_audit(resolved_judge: ResolvedJudge | None, seed: int) -> Audit | None:
-    """The audit that a judge's declaration asks for; `None` where it asks for none."""
-    if resolved_judge is None or not resolved_judge.judge.audit:
-        return None
-    return Audit(resolved_judge.judge.audit, seed)
 
 
 def judge_record(grader: Grader, resolved_judge: ResolvedJudge | None) -> RunJudge | None:
@@ -310,7 +300,7 @@ def _record(
         seed=spec.seed,
         solo=_plain(solve_rates(sets.data, model.id, (model.revision, engine.identity))),
         versions={name: found for name in _PACKAGES if (found := _version(name)) is not None},
-        verifier=grader.verifier.version,
+        verifier=grader.verifier_version,
         judge=judge_record(grader, resolved_judge),
     )
 

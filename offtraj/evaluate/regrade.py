@@ -16,11 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from offtraj._util.progress import OnProgress, Progress, no_progress
 from offtraj.errors import DataError
-from offtraj.evaluate.evaluate import judge_record, judge_results, make_audit
+from offtraj.evaluate.evaluate import judge_record, judge_results
 from offtraj.evaluate.run_folder import RunFolder, check_run_target, write_run
+from offtraj.grading.domain import Domain
+from offtraj.grading.domains import find_domain
 from offtraj.grading.grader import Grader, GradingItem
-from offtraj.grading.judge.judge import ResolvedJudge, open_judge
-from offtraj.grading.math.rule import RuleVerifier
+from offtraj.grading.judge.judge import ResolvedJudge
+from offtraj.grading.opening import open_grader
 from offtraj.model.trajectory import Delimiters, continued_answer
 from offtraj.run.outcome import Outcome
 from offtraj.run.record import RUN
@@ -81,20 +83,15 @@ async def regrade(
         OfftrajError: as the judge, the store and `write_run` do.
     """
     delimiters = _delimiters(run)
-    verifier, judge = RuleVerifier(), open_judge(resolved_judge, store)
-    grader = Grader(verifier, store, judge, make_audit(resolved_judge, run.record.seed or 0))
-    graded_by = {"verifier": grader.verifier.version, "judge": judge_record(grader, resolved_judge)}
-    record = run.record.ungraded.model_copy(update=graded_by)
-    check_run_target(out, record)
+    domain = find_domain(run.record.domain)
     changes = _VerdictChanges()
     on_progress = progress(f"grade {run.model}", 0 if run.record.outcomes is None else run.record.outcomes.total)
-    try:
-        again = _again(run, grader, delimiters, changes, on_progress)
+    async with open_grader(domain, store=store, judge=resolved_judge, audit_seed=run.record.seed or 0) as grader:
+        graded_by = {"verifier": grader.verifier_version, "judge": judge_record(grader, resolved_judge)}
+        record = run.record.ungraded.model_copy(update=graded_by)
+        check_run_target(out, record)
+        again = _again(run, domain, grader, delimiters, changes, on_progress)
         written = await write_run(out, record, again, judged=lambda: judge_results(grader))
-    finally:
-        await verifier.close()
-        if judge is not None:
-            await judge.close()
     ordered = sorted(changes.rows, key=lambda change: (-len(changes.rows[change]), change))
     return Regraded(
         run=written,
@@ -115,36 +112,46 @@ def judge_of_run(run: RunFolder) -> ResolvedJudge | None:
         return None
     try:
         engine = TypeAdapter[EngineSpec](EngineSpec).validate_json(said.engine.model_dump_json())
-        assert isinstance(engine, OpenAISpec | TransformersSpec)
-        return ResolvedJudge(JudgeSpec.model_validate_json(said.judge.model_dump_json()), engine)
-    except (ValidationError, AssertionError) as error:
+        judge = JudgeSpec.model_validate_json(said.judge.model_dump_json())
+    except ValidationError as error:
         raise DataError(f"{run.path}: its `judge` cannot be read: {error}: give one with --judge") from error
+    if not isinstance(engine, OpenAISpec | TransformersSpec):
+        raise DataError(
+            f"{run.path}: its `judge` has an engine of kind {engine.kind!r}, which does not speak chat: give one with "
+            "--judge"
+        )
+    return ResolvedJudge(judge, engine)
 
 
 async def _again(
-    run: RunFolder, grader: Grader, delimiters: Delimiters, changes: _VerdictChanges, on_progress: OnProgress
+    run: RunFolder,
+    domain: Domain,
+    grader: Grader,
+    delimiters: Delimiters,
+    changes: _VerdictChanges,
+    on_progress: OnProgress,
 ) -> AsyncIterator[Outcome]:
     waiting: list[Outcome] = []
     for outcome in run.outcomes(texts=True):
         waiting.append(outcome)
         if len(waiting) == _AT_ONCE:
-            for graded in await _graded(waiting, grader, delimiters, changes):
+            for graded in await _graded(waiting, domain, grader, delimiters, changes):
                 yield graded
             on_progress(len(waiting))
             waiting = []
-    for graded in await _graded(waiting, grader, delimiters, changes):
+    for graded in await _graded(waiting, domain, grader, delimiters, changes):
         yield graded
     on_progress(len(waiting))
 
 
 async def _graded(
-    outcomes: list[Outcome], grader: Grader, delimiters: Delimiters, changes: _VerdictChanges
+    outcomes: list[Outcome], domain: Domain, grader: Grader, delimiters: Delimiters, changes: _VerdictChanges
 ) -> list[Outcome]:
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
         text = continued_answer(old.completion, delimiters, closed=old.closes_thinking)
-        item = GradingItem(old.answer, old.question, old.tolerance, old.unit)
+        item = GradingItem(old.question, domain.published_reference(old.reference_columns))
         verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)
 

@@ -99,7 +99,7 @@ class RunFolder:
         """
         try:
             found = json.loads((self.path / SCORES).read_text(encoding="utf-8")).get("audit")
-            return None if found is None else AuditReport(*(int(found[name]) for name in AuditReport._fields))
+            return None if found is None else AuditReport.from_json(found)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{self.path / SCORES}: cannot be read: {error}") from error
 

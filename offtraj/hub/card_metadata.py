@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from offtraj._util.parquet import open_parquet
 from offtraj.dataset.manifest import FileEntry, Manifest
+from offtraj.grading.domains import find_domain
 from offtraj.spec import HubSource, Spec
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["by_config", "card_metadata", "split_of"]
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
-_TASKS = {"math": ["text-generation", "question-answering"], "code": ["text-generation"]}
 
 
 def by_config(manifest: Manifest) -> dict[str, list[FileEntry]]:
@@ -53,7 +53,7 @@ def card_metadata(spec: Spec, manifest: Manifest, folder: Path) -> str:
         annotations_creators=["machine-generated"],
         size_categories=[_size(sum(entry.rows for entry in manifest.files))],
         source_datasets=_sources(spec),
-        task_categories=_TASKS[spec.domain],
+        task_categories=list(find_domain(spec.domain).task_categories),
         tags=_tags(spec),
         configs=[_config(name, files, default=at == 0) for at, (name, files) in enumerate(configs.items())],
     )

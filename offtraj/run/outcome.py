@@ -1,4 +1,4 @@
-"""One steered row, what the model made of it, and the verdict."""
+"""Outcomes: a steered row, the model's completion of it, and the verdict; the columns of `outcomes.parquet`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from offtraj._util.parquet import read_parquet
-from offtraj.grading.grader import GradingItem
+from offtraj.engines.recorded import NOT_RECORDED
+from offtraj.grading.reference import Reference, ReferenceColumns
 from offtraj.grading.verdict import DecidedBy, Verdict, VerdictName
 from offtraj.model.completion import Completion, FinishReason, PromptMode
 from offtraj.run.row import SteeredRow
@@ -17,29 +18,38 @@ from offtraj.spec import TestName
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NOT_SAMPLED", "UNFIT", "Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
+__all__ = [
+    "NOT_SAMPLED",
+    "UNFIT",
+    "Outcome",
+    "may_succeed",
+    "outcome_of",
+    "outcome_schema",
+    "outcomes_to_batch",
+    "read_outcomes",
+]
 
 
 _TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
-"""What is long, and not read for scores."""
-
-
+"""Columns of long texts, which scores do not need, with the values that stand for them when they are not read."""
 _LATER: dict[str, str | None] = {"answer": "", "unit": None, "tolerance": None, "max_tokens": None}
-"""Columns that earlier versions did not write, and what is read in their place."""
+"""Columns that version 0.1.0 does not write, with the values that stand for them."""
 _CLOSES = "closes_thinking"
 """A column that 0.1.0 did not write; its value follows from test and variant."""
 
 NOT_SAMPLED = "not_sampled"
-"""What the reason of an outcome begins with that has no completion."""
+"""First part of the reason of an outcome without a completion."""
 UNFIT = f"{NOT_SAMPLED}: the prefix holds"
-"""What it begins with where asking again would change nothing."""
+"""First part of that reason where the row does not fit the model, so that sampling again would not help."""
 
-_BATCH = 32  # outcomes with their texts, of which one may have a hundred thousand characters
+_FINAL = (UNFIT, f"{NOT_SAMPLED}: {NOT_RECORDED}")
+
+_BATCH = 32  # outcomes with their texts, each of up to about 100,000 characters
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Field by field the columns of `outcomes.parquet`: what a report needs, without the data set."""
+    """One outcome. Its fields are the columns of `outcomes.parquet`, from which reports are made without the data set."""
 
     row_id: str
     sample: int
@@ -49,13 +59,13 @@ class Outcome:
     benchmark: str
     question_id: str
     question: str
-    """Its text; with what follows, all that grading the completion again needs."""
+    """The question's text."""
     answer: str
     """The gold answer."""
     unit: str | None
-    """Of the gold answer, where the benchmark keeps it apart."""
+    """Unit of the gold answer, where the benchmark has it in a column of its own."""
     tolerance: float | None
-    """By how much a number may differ from the gold answer."""
+    """Largest accepted absolute difference of numbers, where the benchmark gives one."""
     built_for: str
     """The model that the row was made for."""
     guide: str | None
@@ -67,16 +77,16 @@ class Outcome:
     closes_thinking: bool
     """Whether the prefix ends the thinking, so that the completion is an answer."""
     completion: str | None
-    """What the model wrote after the prefix; none when it could not be had."""
+    """What the model wrote after the prefix; none when no completion could be sampled."""
     finish_reason: FinishReason | None
     prefix_tokens: int | None
-    """Tokens of the prefix in this model's tokenizer."""
+    """Tokens of the prefix by this model's tokenizer."""
     prompt_tokens: int | None
     """Tokens of the whole prompt, prefix included."""
     tokens: int | None
     """Tokens of the completion."""
     max_tokens: int | None
-    """The spec's limit on tokens of prompt and completion together; none for recordings, and where it is not known."""
+    """The spec's limit on the tokens of prompt and completion together; none for recordings and for 0.1.0."""
     exactness: PromptMode
     verdict: VerdictName
     decided_by: DecidedBy | None
@@ -84,18 +94,28 @@ class Outcome:
 
     @property
     def axis_value(self) -> float:
-        """Where its row stands on the test's axis: its position, or its ratio where it has none."""
+        """The row's value on its test's axis: the position, or the ratio where it has no position."""
         return self.ratio if self.position is None else self.position
 
     @property
     def is_sampled(self) -> bool:
-        """Whether there is a completion; also known where texts were not read."""
+        """Whether there is a completion; also known when texts are not read."""
         return not self.reason.startswith(NOT_SAMPLED)
 
     @property
     def prefix_share(self) -> float | None:
-        """What the prefix takes of the limit, as a share; over 1 for a prefix that is longer."""
+        """Tokens of the prefix as a share of the limit; over 1 for a prefix that is longer than the limit."""
         return None if self.prefix_tokens is None or not self.max_tokens else self.prefix_tokens / self.max_tokens
+
+    @property
+    def reference_columns(self) -> ReferenceColumns:
+        """The columns that hold the question's reference, for `Domain.published_reference`."""
+        return {"answer": self.answer, "unit": self.unit, "tolerance": self.tolerance}
+
+
+def may_succeed(reason: str) -> bool:
+    """Whether the reason of an unscored outcome is a failure that sampling again may not meet."""
+    return reason.startswith(NOT_SAMPLED) and not reason.startswith(_FINAL)
 
 
 def outcome_of(
@@ -107,10 +127,23 @@ def outcome_of(
     exactness: PromptMode,
     prefix_tokens: int | None,
     max_tokens: int | None = None,
-    item: GradingItem | None = None,
+    reference: Reference | None = None,
 ) -> Outcome:
-    """Put an outcome together; `item` is what the row itself says unless something else is given."""
-    item = item or GradingItem(row.answer, row.question)
+    """An outcome.
+
+    Args:
+        row: The steered row.
+        sample: Number of the sample, from 0.
+        completion: What the model wrote after the prefix; `None` when no completion could be sampled.
+        verdict: The verdict on it.
+        exactness: How the prompt reached the model.
+        prefix_tokens: Tokens of the prefix by the evaluated model's tokenizer.
+        max_tokens: The limit on the tokens of prompt and completion together.
+        reference: What the completion was graded against; by default the row's `answer`.
+    """
+    columns: ReferenceColumns = (
+        {"answer": row.answer, "unit": None, "tolerance": None} if reference is None else reference.columns()
+    )
     return Outcome(
         row_id=row.id,
         sample=sample,
@@ -120,9 +153,7 @@ def outcome_of(
         benchmark=row.benchmark,
         question_id=row.question_id,
         question=row.question,
-        answer=item.gold,
-        unit=item.unit,
-        tolerance=item.tolerance,
+        **columns,
         built_for=row.model,
         guide=row.guide,
         position=row.position,

@@ -1,7 +1,7 @@
 """Questions: a benchmark's data points, read from a file or from the Hub, with their columns mapped.
 
-What cannot be used (no gold answer, an id that stands there twice) is returned beside what can, with the
-reason. Whether a gold answer can be verified is left to `verify`.
+Rows that cannot be used (no gold answer, an id that occurs twice) are returned with the reason. How a reference is
+read, and whether it can be verified, is left to the domain and its grader.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from pathlib import Path
 
 from offtraj._util.records import Record, read_records
 from offtraj.errors import DataError, HubError, first_line
+from offtraj.grading.domain import Domain
+from offtraj.grading.domains import find_domain
+from offtraj.grading.reference import Reference
 from offtraj.spec import BenchmarkSpec, FileSource, HubSource, SpecFile
 
 __all__ = ["Dropped", "Question", "Questions", "load_questions"]
@@ -27,17 +30,18 @@ class Question:
     """The benchmark's id."""
     text: str
     """The question, exactly as published."""
-    gold: str
-    """The gold answer, exactly as published."""
-    unit: str | None = None
-    """Of the gold answer, where the benchmark keeps it apart."""
-    tolerance: float | None = None
-    """By how much a number may differ from the gold answer, where the benchmark says so."""
+    reference: Reference
+    """What a response is graded against."""
+
+    @property
+    def gold(self) -> str:
+        """The gold answer, exactly as published: the column `answer`."""
+        return self.reference.gold
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Something that was left out, and why."""
+    """A row that is not used, and why."""
 
     id: str
     benchmark: str
@@ -46,43 +50,44 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The questions of a spec in the order of their benchmarks, and what was left out."""
+    """The questions of a spec in the order of their benchmarks, and the rows that are not used."""
 
     kept: tuple[Question, ...]
     dropped: tuple[Dropped, ...]
 
     def without(self, reasons: Mapping[str, str]) -> Questions:
-        """Leave out more, by id, each with its reason."""
+        """These questions without those whose ids are given, which are dropped for the given reasons."""
         kept = tuple(q for q in self.kept if q.id not in reasons)
         dropped = tuple(Dropped(q.id, q.benchmark, reasons[q.id]) for q in self.kept if q.id in reasons)
         return Questions(kept, self.dropped + dropped)
 
 
 def load_questions(file: SpecFile, *, limit: int | None = None, only: Iterable[str] | None = None) -> Questions:
-    """Read the questions of a spec.
+    """The questions of a spec.
 
     Args:
-        file: The spec and where it stands.
-        limit: At most so many of each benchmark.
-        only: Ids of the benchmarks to read; every one by default.
+        file: The spec and its path.
+        limit: Largest number of questions of each benchmark.
+        only: Ids of the benchmarks to read; all by default.
 
     Raises:
-        DataError: for a missing file or column, a malformed record, an empty benchmark, a benchmark of
-            another size than the spec says, or an id that two benchmarks share.
-        HubError: when the Hub cannot be asked.
+        DataError: for a missing file or column, a malformed record, an empty benchmark, a benchmark whose size is not
+            the spec's `rows`, or an id that two benchmarks share.
+        HubError: when the Hub cannot be reached.
     """
     wanted = None if only is None else set(only)
+    domain = find_domain(file.spec.domain)
     kept: dict[str, Question] = {}
     dropped: list[Dropped] = []
     for index, benchmark in enumerate(file.spec.benchmarks):
         if wanted is not None and benchmark.id not in wanted:
             continue
         source = _records(file, index)
-        questions, unusable = _read(benchmark, source, file.place("benchmarks", index))
+        questions, unusable = _read(domain, benchmark, source, file.place("benchmarks", index))
         for question in questions[: _smaller(benchmark.limit, limit)]:
             if question.id in kept:
                 raise DataError(
-                    f"{file.place('benchmarks', index)}: the question id {question.id!r} stands in "
+                    f"{file.place('benchmarks', index)}: the question id {question.id!r} occurs in "
                     f"{kept[question.id].benchmark!r} and in {benchmark.id!r}: set `id_prefix: {benchmark.id}/`"
                 )
             kept[question.id] = question
@@ -91,7 +96,7 @@ def load_questions(file: SpecFile, *, limit: int | None = None, only: Iterable[s
 
 
 def _read(
-    benchmark: BenchmarkSpec, records: Iterator[Record], place: str
+    domain: Domain, benchmark: BenchmarkSpec, records: Iterator[Record], place: str
 ) -> tuple[Sequence[Question], Sequence[Dropped]]:
     questions: dict[str, Question] = {}
     dropped: list[Dropped] = []
@@ -100,21 +105,20 @@ def _read(
     for record in records:
         rows += 1
         question_id = benchmark.id_prefix + _id(benchmark, record, rows)
-        text, gold = record.text(benchmark.columns.question), _gold(benchmark, record)
-        question = Question(
-            question_id, benchmark.id, text, gold or "", _unit(benchmark, record), _tolerance(benchmark, record)
-        )
+        text = record.text(benchmark.columns.question)
+        reference = domain.read_reference(record, benchmark.columns)
+        question = None if reference is None else Question(question_id, benchmark.id, text, reference)
         if question_id in first_at:
-            same = questions.get(question_id) == question
+            same = question is not None and questions.get(question_id) == question
             reason = "duplicate_id" if same else "conflicting_id"
             dropped.append(Dropped(question_id, benchmark.id, f"{reason}: {first_at[question_id]}, {record.place}"))
-            if not same:  # two questions under one id: neither can be told from the other
+            if not same:  # two different questions with one id: neither is used
                 questions.pop(question_id, None)
             continue
         first_at[question_id] = record.place
         if not text.strip():
             dropped.append(Dropped(question_id, benchmark.id, f"no_question: {record.place}"))
-        elif gold is None or not gold.strip():
+        elif question is None:
             dropped.append(Dropped(question_id, benchmark.id, f"no_gold_answer: {record.place}"))
         else:
             questions[question_id] = question
@@ -134,38 +138,6 @@ def _id(benchmark: BenchmarkSpec, record: Record, row: int) -> str:
         return str(row - 1)
     value = record.fields.get(column)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else record.text(column)
-
-
-def _gold(benchmark: BenchmarkSpec, record: Record) -> str | None:
-    column = benchmark.columns.answer
-    value = record.fields.get(column, "")
-    if value is None:
-        return None
-    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
-        return ", ".join(value)
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else record.text(column)
-
-
-def _unit(benchmark: BenchmarkSpec, record: Record) -> str | None:
-    column = benchmark.columns.unit
-    if column is None or record.fields.get(column, "") is None:
-        return None
-    return record.text(column).strip() or None
-
-
-def _tolerance(benchmark: BenchmarkSpec, record: Record) -> float | None:
-    """A number, or a text that holds one, such as `1e-1`; `None` where there is none."""
-    column = benchmark.columns.tolerance
-    if column is None or record.fields.get(column, ...) in (None, ""):
-        return None
-    value = record.fields[column] if column in record.fields else record.text(column)  # says what is missing
-    try:
-        found = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        found = -1.0
-    if not 0 <= found < float("inf"):
-        raise DataError(f"{record.place}: column {column!r} holds {value!r}: expected a number from 0, or nothing")
-    return found
 
 
 def _records(file: SpecFile, index: int) -> Iterator[Record]:

@@ -1,6 +1,6 @@
-"""Steered rows: what a model is given to go on from, and the columns in which they are published.
+"""Steered rows: the trajectories that a model continues, and the columns in which they are published.
 
-Which questions qualify and how steers are made is the protocol, and lives in `offtraj_builders`.
+Which questions qualify and how steers are made is left to `offtraj_builders`.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ _BATCH = 256  # rows that are read at once
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a steered trajectory, and where it was cut from."""
+    """A piece of a steered trajectory, and the part of a solo trajectory that it is."""
 
     role: Role
     text: str
     model: str | None = None
-    """Who wrote it; none for a transition."""
+    """Id of the model that wrote it; none for a transition."""
     question_id: str | None = None
-    """The question it was written about."""
+    """Id of the question that it is about."""
     sample: int | None = None
-    """Which of the writer's solo samples."""
+    """Number of the solo sample that it is cut from."""
     start: int | None = None
-    """First character in that trajectory's thinking."""
+    """Offset of its first character in that sample's thinking."""
     end: int | None = None
-    """Behind its last character."""
+    """Offset behind its last character."""
     tokens: int = 0
-    """Length in the writer's tokens."""
+    """Length in tokens of the model that wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SteeredRow:
-    """One row of a published set. Field by field the published columns (design, section 7)."""
+    """One row of a published set. Its fields are the published columns."""
 
     id: str
     test: TestName
@@ -69,17 +69,17 @@ class SteeredRow:
 
     @property
     def axis_value(self) -> float:
-        """Where the row stands on its test's axis: its position, or its ratio where it has none."""
+        """The row's value on its test's axis: the position, or the ratio where it has no position."""
         return self.ratio if self.position is None else self.position
 
     @property
     def closes_thinking(self) -> bool:
-        """Whether the prefix ends the thinking."""
+        """Whether the prefix ends the thinking: the closing delimiter follows the steer."""
         return closes_thinking(self.segments)
 
     @property
     def guide(self) -> str | None:
-        """Who steers on the row's own question; none where a steer distracts, being about another one."""
+        """The model that steers on the row's own question; none for a distractor, which is about another question."""
         steers = (segment for segment in self.segments if segment.role == "steer")
         return next((steer.model for steer in steers if steer.question_id == self.question_id), None)
 
@@ -130,7 +130,7 @@ def row_schema() -> pa.Schema:
 
 
 def rows_to_batch(rows: Sequence[SteeredRow], schema: pa.Schema) -> pa.RecordBatch:
-    """The rows as one Arrow batch, column by column: several times as fast as row by row."""
+    """The rows as one Arrow batch, made column by column, which is several times as fast as row by row."""
     import pyarrow as pa
 
     def column(name: str) -> Any:
@@ -149,10 +149,10 @@ def rows_to_batch(rows: Sequence[SteeredRow], schema: pa.Schema) -> pa.RecordBat
 
 
 def read_rows(paths: Sequence[Path]) -> Iterator[SteeredRow]:
-    """Rows of a set's Parquet files, in order, a few hundred in memory at once.
+    """The rows of a set's Parquet files, in order, with a few hundred in memory at once.
 
     Raises:
-        DataError: for a file that is no such set.
+        DataError: for a file that is not a steered set.
     """
     for path in paths:
         with open_parquet(path, "a steered set") as file:

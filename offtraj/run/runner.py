@@ -1,9 +1,8 @@
-"""Scoring a model on steered rows: what it writes after each prefix, graded as it arrives."""
+"""Evaluation on steered rows: a model continues each prefix, and each completion is graded when it arrives."""
 
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,13 +12,14 @@ from offtraj._util.progress import OnProgress, no_steps
 from offtraj._util.tasks import BoundedTasks
 from offtraj.engines.engine import Engine
 from offtraj.engines.sampler import request_key, sample
-from offtraj.errors import EngineError, UsageError
+from offtraj.errors import DataError, EngineError, UsageError
 from offtraj.grading.grader import Grader, GradingItem
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion, Failure, Request, SamplingParams
 from offtraj.model.model import Model
 from offtraj.model.prompt import Prompt, fill_template
 from offtraj.model.trajectory import THINK, Delimiters, continued_answer
+from offtraj.run.generated import GeneratedRow, GeneratedRows
 from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome, outcome_of
 from offtraj.run.question import Question
 from offtraj.run.row import SteeredRow
@@ -29,47 +29,23 @@ from offtraj.store import Store
 __all__ = ["Runner"]
 
 T = TypeVar("T")
-_CHUNK = 64  # rows whose prompts are rendered, or whose outcomes are put together, at once
-_GRADING = 256  # verdicts that are waited for at once
+_CHUNK = 64  # rows whose prompts are rendered, or whose outcomes are made, together
+_GRADING = 256  # completions that are graded concurrently
 
 
-class _PendingRequest(NamedTuple):
-    """A row and its request."""
-
-    row: SteeredRow
-    request: Request
-
-
-class _Placed(NamedTuple):
+class _SampledRow(NamedTuple):
     """A row, and where its completions are."""
 
     row: SteeredRow
-    key: str
-    prefix_tokens: int | None
-
-
-class _Places:
-    """Where the completions of rows are, in the rows' order: 44 bytes a row, so that prompts are rendered once."""
-
-    def __init__(self) -> None:
-        self._keys, self._prefixes = bytearray(), array("q")
-
-    def add(self, pending: _PendingRequest) -> None:
-        prompt = pending.request.prompt
-        self._keys += bytes.fromhex(pending.request.key)
-        self._prefixes.append(-1 if prompt is None else prompt.prefix_tokens)
-
-    def place(self, at: int, row: SteeredRow) -> _Placed:
-        prefix = self._prefixes[at]
-        return _Placed(row, self._keys[32 * at : 32 * (at + 1)].hex(), None if prefix < 0 else prefix)
+    generated: GeneratedRow
 
 
 @dataclass
 class Runner:
-    """One model on steered rows. First `generate`, then `outcomes`, over the same rows in the same order.
+    """One model on steered rows: first `generate`, then `outcomes`, over the same rows in any order.
 
-    What was generated is in the store, whatever happens afterwards; `outcomes` reads it from there, in the
-    rows' order. Memory grows with the rows by some bytes each, and by the failures.
+    Every completion is in the store as soon as it is generated; `outcomes` reads it from there. Memory grows by some
+    50 bytes a row, and with the failures.
     """
 
     model: Model
@@ -80,32 +56,29 @@ class Runner:
     params: SamplingParams
     samples: Mapping[TestName, int]
     """Completions for each row of a test."""
-    questions: Mapping[str, Question] = field(default_factory=dict)
-    """By id, for what their verifier needs beside the gold answer, which stands in the rows."""
+    questions: Mapping[str, Question]
+    """The questions of the rows, by id: their references are what completions are graded against."""
     generated: int = 0
-    """Completions that were not in the store before."""
+    """Completions that `generate` added to the store."""
     _failures: dict[tuple[str, int], str] = field(default_factory=dict)
-    _places: _Places = field(default_factory=_Places)
+    _rows: GeneratedRows = field(default_factory=GeneratedRows)
 
     async def generate(self, rows: Iterable[SteeredRow], on_progress: OnProgress = no_steps) -> None:
-        """Sample what the store lacks; completions are graded while others are being generated.
+        """Sample what the store lacks; completions are graded while others are generated.
+
+        Args:
+            rows: The rows; read once.
+            on_progress: Called with the number of completions that are done.
 
         Raises:
-            EngineError: when the engine gives up, or a prompt is not the one that was published.
+            DataError: when a row's question is missing.
+            EngineError: when the engine fails, or a prompt is not the one that was published.
             UsageError: when the rows do not fit the model.
         """
-        self._places = _Places()
-
-        def requests() -> Iterator[Request]:
-            for pending in self._asked(rows):
-                self._places.add(pending)
-                if self._unfit(pending.row):
-                    on_progress(len(pending.request.samples))
-                    continue
-                yield pending.request
-
+        self._rows = GeneratedRows()
+        requests = self._requests(rows, on_progress)
         async with BoundedTasks(_GRADING) as grading:
-            async for reply in sample(requests(), self.engine, self.store, model=self.model.id, stored=on_progress):
+            async for reply in sample(requests, self.engine, self.store, model=self.model.id, stored=on_progress):
                 on_progress(1)
                 row = reply.request.context
                 assert isinstance(row, SteeredRow)
@@ -116,21 +89,43 @@ class Runner:
                     await grading.start(self._verdict(row, reply.result))
 
     async def outcomes(self, rows: Iterable[SteeredRow]) -> AsyncIterator[Outcome]:
-        """An outcome for each sample of each row, in order; what could not be had is unscored."""
-        places = (self._places.place(at, row) for at, row in enumerate(rows))
-        for chunk in _chunks(places, _CHUNK):
+        """The outcome of each sample of each row, in the given order; what failed to generate is unscored.
+
+        Raises:
+            DataError: for a row that was not generated, or whose question is missing.
+            StoreError: when a completion is damaged, or a verdict cannot be kept.
+        """
+        for chunk in _chunks(map(self._sampled, rows), _CHUNK):
             made = await asyncio.gather(
-                *(self._outcome(placed, number) for placed in chunk for number in range(self.samples[placed.row.test]))
+                *(
+                    self._outcome(sampled, number)
+                    for sampled in chunk
+                    for number in range(self.samples[sampled.row.test])
+                )
             )
             for outcome in made:
                 yield outcome
 
-    def _asked(self, rows: Iterable[SteeredRow]) -> Iterator[_PendingRequest]:
+    def _sampled(self, row: SteeredRow) -> _SampledRow:
+        generated = self._rows.find(row.id)
+        if generated is None:
+            raise DataError(
+                f"row {row.id}: has no completions of this run: the data set was changed while it ran: run the same "
+                "command again"
+            )
+        return _SampledRow(row, generated)
+
+    def _requests(self, rows: Iterable[SteeredRow], on_progress: OnProgress) -> Iterator[Request]:
         for chunk in _chunks(iter(rows), _CHUNK):
             for row, prompt in zip(chunk, self._prompts(chunk), strict=True):
+                self._question(row)
                 key = request_key(self.engine.identity, row.id, prompt, self.params)
+                self._rows.add(row.id, GeneratedRow(key, None if prompt is None else prompt.prefix_tokens))
                 numbers = tuple(range(self.samples[row.test]))
-                yield _PendingRequest(row, Request(key, row.id, prompt, numbers, self.params, row))
+                if self._unfit(row):
+                    on_progress(len(numbers))
+                else:
+                    yield Request(key, row.id, prompt, numbers, self.params, row)
 
     def _prompts(self, rows: Sequence[SteeredRow]) -> Sequence[Prompt | None]:
         if self.model.format is None:
@@ -151,7 +146,11 @@ class Runner:
         return self.model.delimiters or THINK
 
     def _unfit(self, row: SteeredRow) -> str | None:
-        """Why the row cannot be put to this model: its prefix would end the thinking."""
+        """Why this model cannot continue the row; `None` when it can.
+
+        Raises:
+            UsageError: when the row ends the thinking with another model's delimiter.
+        """
         close = self._delimiters.close
         if row.closes_thinking:
             if not row.prefix.endswith(close):
@@ -162,9 +161,9 @@ class Runner:
             return None
         return f"{UNFIT} {close!r}" if close and close in row.prefix else None
 
-    async def _outcome(self, placed: _Placed, number: int) -> Outcome:
-        row = placed.row
-        completion = self.store.completion(placed.key, number)
+    async def _outcome(self, sampled: _SampledRow, number: int) -> Outcome:
+        row, (key, prefix_tokens) = sampled
+        completion = self.store.completion(key, number)
         unfit = self._unfit(row)
         if completion is not None and unfit is None:
             verdict = await self._verdict(row, completion)
@@ -176,20 +175,25 @@ class Runner:
             number,
             completion,
             verdict,
-            exactness=self.engine.exactness,
-            prefix_tokens=placed.prefix_tokens,
-            max_tokens=None if placed.prefix_tokens is None else self.params.max_tokens,
-            item=self._wanted(row),
+            exactness=self.engine.prompt_mode,
+            prefix_tokens=prefix_tokens,
+            max_tokens=None if prefix_tokens is None else self.params.max_tokens,
+            reference=self._question(row).reference,
         )
 
     async def _verdict(self, row: SteeredRow, completion: Completion) -> Verdict:
         text = continued_answer(completion.text, self._delimiters, closed=row.closes_thinking)
-        return await self.grader.grade(self._wanted(row), text, completion.finish_reason)
+        item = GradingItem(row.question, self._question(row).reference)
+        return await self.grader.grade(item, text, completion.finish_reason)
 
-    def _wanted(self, row: SteeredRow) -> GradingItem:
+    def _question(self, row: SteeredRow) -> Question:
         question = self.questions.get(row.question_id)
-        needs = (None, None) if question is None else (question.tolerance, question.unit)
-        return GradingItem(row.answer, row.question, *needs)
+        if question is None:
+            raise DataError(
+                f"row {row.id}: its question {row.question_id!r} is missing from the data set's questions: "
+                "`offtraj check` names what else is"
+            )
+        return question
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

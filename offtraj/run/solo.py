@@ -1,6 +1,6 @@
 """Solo sampling: k completions of each question with nothing injected, graded, with solve rates.
 
-Texts stay in the store; what is held here is small, so that memory does not grow with their length.
+Texts stay in the store, so that memory does not grow with their length.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ from offtraj.store import Store
 __all__ = ["Solo", "SoloSample", "SolveRate", "SolveRates", "rate_order", "sample_solo", "solo_text"]
 
 SolveRates = Mapping[str, Mapping[str, int]]
-"""For each benchmark how many questions are solved how often, such as `{"math500": {"7/8": 12}}`."""
+"""For each benchmark, the number of questions with each solve rate, such as `{"math500": {"7/8": 12}}`."""
 
-_GRADING = 256  # verdicts that are waited for at once
-_REASONS = 3  # that a message names
+_GRADING = 256  # responses that are graded concurrently
+_REASONS = 3  # reasons that a message names
 
 
 class SolveRate(NamedTuple):
-    """How often a model solves a question alone."""
+    """How often a model solves a question in solo sampling."""
 
     solved: int
     sampled: int
 
     @property
     def share(self) -> float:
-        """Solved of sampled; 0 when nothing was sampled."""
+        """Solved samples as a share of all samples, from 0 to 1; 0 without samples."""
         return self.solved / self.sampled if self.sampled else 0.0
 
     @property
     def full(self) -> bool:
-        """Whether every sample solves it (paper: 8 out of 8)."""
+        """Whether every sample solves the question (paper: 8 out of 8)."""
         return self.sampled > 0 and self.solved == self.sampled
 
 
 @dataclass(frozen=True, slots=True)
 class SoloSample:
-    """One graded solo completion. Its text is in the store."""
+    """One graded solo completion, without its text, which is in the store."""
 
     question_id: str
     number: int
     """Sample number, from 0."""
     key: str
-    """Where the store keeps the text."""
+    """Key of the text in the store."""
     finish_reason: FinishReason | None
     closed: bool
-    """Whether its thinking ends."""
+    """Whether the thinking ends."""
     thinks: bool
-    """Whether there is any thinking but white space."""
+    """Whether the thinking holds more than white space."""
     verdict: Verdict
 
     @property
@@ -76,42 +76,42 @@ class SoloSample:
 
 @dataclass(frozen=True)
 class Solo:
-    """Everything that a model or guide did alone."""
+    """All solo samples of a model or guide."""
 
     model: Model
     identity: str
-    """The engine's: weights or recording."""
+    """The engine's identity: weights or recording."""
     samples: Mapping[str, tuple[SoloSample, ...]]
-    """By question id, in the questions' order; a question without any is not in it."""
+    """By question id, in the questions' order; questions without samples are left out."""
     store: Store
 
     def rate(self, question_id: str) -> SolveRate:
-        """The solve rate. Unscored samples do not count."""
+        """The solve rate on a question. Unscored samples do not count."""
         scored = [s for s in self.samples.get(question_id, ()) if s.verdict.name != "unscored"]
         return SolveRate(sum(s.correct for s in scored), len(scored))
 
     def trajectory(self, sample: SoloSample) -> Trajectory:
-        """The text of a sample, split.
+        """The trajectory of a sample.
 
         Raises:
-            StoreError: when it is not there any more, or is damaged.
+            StoreError: when its text has been removed from the store, or is damaged.
         """
         completion = self.store.completion(sample.key, sample.number)
         if completion is None:
             raise StoreError(
-                f"{self.store.path}: sample {sample.number} of {sample.question_id!r} by {self.model.id!r} was there "
-                "when it was graded, and has been removed since: run the same command again, which samples it anew"
+                f"{self.store.path}: sample {sample.number} of {sample.question_id!r} by {self.model.id!r} was removed "
+                "after it was graded: run the same command again, which samples it again"
             )
         return split(completion.text, self.model.delimiters)
 
     def __iter__(self) -> Iterator[SoloSample]:
-        """All samples, question by question."""
+        """The samples, question by question."""
         for samples in self.samples.values():
             yield from samples
 
 
 def solo_text(trajectory: Trajectory, model: Model) -> str | None:
-    """Where the answer is looked for: what follows the thinking; `None` when that never ends."""
+    """The text that is searched for an answer: what follows the thinking; `None` when the thinking never ends."""
     if model.delimiters == NONE:
         return trajectory.thinking
     return trajectory.answer if trajectory.closed else None
@@ -129,14 +129,25 @@ async def sample_solo(
     samples: int,
     on_progress: OnProgress = no_steps,
 ) -> Solo:
-    """Sample what the store lacks, grade everything, and return it.
+    """The graded solo samples of a model on some questions; what the store lacks is sampled.
 
-    Completions are graded while others are being generated. Interrupted at any moment, it goes on where
-    it was. A recording that lacks samples, or whole questions, gives what it has.
+    Completions are graded while others are generated. An interrupted call continues where it stopped when it is
+    repeated. Of a recording that lacks samples or questions, the samples that it has are returned.
+
+    Args:
+        model: The model or guide.
+        questions: The questions, each with its reference.
+        engine: Generates completions.
+        store: Where completions and verdicts are kept.
+        grader: Grades responses.
+        template: The text that a question is put into.
+        params: Sampling parameters.
+        samples: Completions for each question.
+        on_progress: Called with the number of samples that are done, whether generated or found in the store.
 
     Raises:
-        EngineError: when an engine that samples could not give some of what was asked.
-        StoreError: when the store cannot keep it.
+        EngineError: when an engine that generates fails for some samples.
+        StoreError: when the store cannot keep a completion or verdict.
     """
 
     def request(question: Question) -> Request:
@@ -190,12 +201,12 @@ async def _graded(
 async def _grade(
     grader: Grader, question: Question, completion: Completion, trajectory: Trajectory, model: Model
 ) -> Verdict:
-    asked = GradingItem(question.gold, question.text, question.tolerance, question.unit)
-    return await grader.grade(asked, solo_text(trajectory, model), completion.finish_reason)
+    item = GradingItem(question.text, question.reference)
+    return await grader.grade(item, solo_text(trajectory, model), completion.finish_reason)
 
 
 def _refuse_failures(model: Model, failures: Sequence[Reply]) -> None:
-    """A solve rate must not be made of what happened to arrive. A recording has what it has."""
+    """Raise for failures: a solve rate of a part of the samples would be biased. Gaps of a recording are no failures."""
     real = [(r, r.result) for r in failures if isinstance(r.result, Failure) and r.result.message != NOT_RECORDED]
     if real:
         reply, _ = real[0]
@@ -203,12 +214,12 @@ def _refuse_failures(model: Model, failures: Sequence[Reply]) -> None:
         shown = "; ".join(f"{count} because of {message}" for message, count in reasons[:_REASONS])
         more = f"; and {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
         raise EngineError(
-            f"{model.id}: {len(real)} solo samples could not be had, the first of {reply.request.subject!r}, sample "
-            f"{reply.sample}: {shown}{more}: what arrived is kept; run the same command again"
+            f"{model.id}: {len(real)} solo samples failed to generate, the first of {reply.request.subject!r}, sample "
+            f"{reply.sample}: {shown}{more}: the other samples are kept; run the same command again"
         )
 
 
 def rate_order(rate: str) -> tuple[float, int]:
-    """Sort key of solve rates such as `7/8`, the lowest first."""
+    """Sort key of a solve rate such as `7/8`, by which the lowest comes first."""
     solved, _, sampled = rate.partition("/")
     return int(solved) / max(1, int(sampled)), int(sampled)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from offtraj.spec.base import Positive
+from offtraj.spec.document import Loc
 from offtraj.spec.model import ModelSpec
-from offtraj.spec.references import Loc, Problem, unknown_names
+from offtraj.spec.references import Problem, unknown_names
 from offtraj.spec.test import Distinct, Ratio, TestSpec
 
 if TYPE_CHECKING:

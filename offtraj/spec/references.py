@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
-__all__ = ["Loc", "Problem", "ReferenceProblems", "unknown_name", "unknown_names"]
+from offtraj.spec.document import Loc
 
-Loc = tuple[str | int, ...]
-"""The place of a value in a spec: keys and indices from the top."""
+__all__ = ["Problem", "ReferenceProblems", "unknown_name", "unknown_names"]
 
 
 class Problem(NamedTuple):

@@ -9,10 +9,11 @@ from pydantic import Field, StringConstraints, model_validator
 
 from offtraj.spec.base import Frozen, Name, Positive, Share
 from offtraj.spec.benchmark import BenchmarkSpec
+from offtraj.spec.document import Loc
 from offtraj.spec.engine import EngineSpec, RecordedSpec
 from offtraj.spec.guidability import GuidabilitySpec
 from offtraj.spec.model import ModelSpec
-from offtraj.spec.references import Loc, Problem, ReferenceProblems, unknown_name
+from offtraj.spec.references import Problem, ReferenceProblems, unknown_name
 from offtraj.spec.test import TestSpec
 from offtraj.spec.tests import TestsSpec
 
@@ -43,7 +44,7 @@ class JudgeSpec(Frozen):
     engine: str
     """One of the spec's `engines`."""
     audit: Share = 0.0
-    """Share of the answers that pass the rule which a run has judged as well, each with a negative control."""
+    """Share of the rule's passes that the judge also decides, each together with a negative control (a wrong answer)."""
     max_calls: Positive | None = None
     """Maximum number of calls of one command; answers beyond it stay unscored until the next command."""
     max_tokens: Positive = 4096
@@ -71,7 +72,7 @@ class Spec(Frozen):
     """Name of the suite and of its data set."""
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
     """Version of the data set that this spec makes, such as 1.0.0; a tag `v1.0.0` on the Hub."""
-    domain: Literal["math", "code"] = "math"
+    domain: Literal["math"] = "math"
     """Kind of answers, which determines how they are graded."""
     description: str = ""
     """One line for the card."""
@@ -136,7 +137,7 @@ def _problems(spec: Spec) -> Iterator[Problem]:
         if guide.id in by_id and by_id[guide.id] != guide:
             yield Problem(
                 ("guides", index, "id"),
-                f"{guide.id!r} is a model, too, and the two entries differ: make them equal, or rename one",
+                f"{guide.id!r} is also a model, and the two entries differ: make them equal, or rename one",
             )
     for group, participants in (("models", spec.models), ("guides", spec.guides)):
         for index, participant in enumerate(participants):
@@ -153,7 +154,7 @@ def _repeated(group: str, ids: Sequence[str]) -> Iterator[Problem]:
     folded = [name.casefold() for name in ids]
     for index, name in enumerate(ids):
         if folded[index] in folded[:index]:
-            yield Problem((group, index, "id"), f"{name!r} is taken: ids are unique, whatever their case")
+            yield Problem((group, index, "id"), f"{name!r} is taken: ids must differ in more than case")
 
 
 def _engine_problems(spec: Spec, loc: Loc, model: ModelSpec) -> Iterator[Problem]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from offtraj.spec.base import Frozen, Positive
-from offtraj.spec.references import Loc, Problem, unknown_names
+from offtraj.spec.document import Loc
+from offtraj.spec.references import Problem, unknown_names
 
 if TYPE_CHECKING:
     from offtraj.spec.spec import Spec

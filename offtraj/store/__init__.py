@@ -1,4 +1,4 @@
-"""The workspace: what was sampled and verified, kept in one file; looking after it."""
+"""The workspace: completions and verdicts in one file, and its maintenance."""
 
 from offtraj.store.salvage import Salvaged
 from offtraj.store.store import Origin, Store, StoredVerdict

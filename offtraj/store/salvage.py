@@ -1,6 +1,6 @@
-"""A workspace whose file SQLite finds broken, made anew of what can be read of it.
+"""Repair of a workspace whose file SQLite finds broken: the rows that can be read are put into a new file.
 
-A changed byte inside a text is no such thing: that row alone is removed, by `upkeep`.
+A changed byte inside a text does not break the file: `upkeep` removes that row only.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from offtraj.store.file import checksum, new_file, transaction
 
 __all__ = ["Salvaged", "salvage"]
 
-_GAP = 100_000  # numbers without a row that can be read, behind which there are no more
+_GAP = 100_000  # consecutive row numbers without a readable row, after which no more rows are expected
 
 
 class Salvaged(NamedTuple):
-    """What could be kept."""
+    """The number of rows that were kept."""
 
     completions: int
     verdicts: int
 
 
 def salvage(db: sqlite3.Connection, path: Path) -> Salvaged:
-    """Put every row that can be read, and is what was stored, into a new file, and that in the place of the old.
+    """Replace a broken file by a new one with every row that can be read and whose checksum is right.
 
-    Until the end the old file stays as it was.
+    The old file is replaced at the end, in one step.
 
     Args:
-        db: The broken file, which nobody else has open.
-        path: Where it lies.
+        db: The broken file, which no other process has open.
+        path: Its path.
 
     Raises:
-        sqlite3.Error: when it cannot be told what was in it, or the disk is full.
+        sqlite3.Error: when its tables cannot be found, or the disk is full.
     """
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
         new = new_file(Path(folder) / path.name)
@@ -58,7 +58,7 @@ def salvage(db: sqlite3.Connection, path: Path) -> Salvaged:
 
 
 def _completions(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """One by one: what cannot be read takes none of its contiguous runs with it that can."""
+    """Row by row, so that a row that cannot be read does not end the reading."""
     last, missed = _last(db), 0
     for number in count(1):
         if number > last if last is not None else missed > _GAP:
@@ -78,7 +78,7 @@ def _completions(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
 
 
 def _last(db: sqlite3.Connection) -> int | None:
-    """The number of the last row; `None` where that cannot be read."""
+    """The number of the last row; `None` when it cannot be read."""
     try:
         return int(db.execute("SELECT max(rowid) FROM completions").fetchone()[0] or 0)
     except sqlite3.DatabaseError as error:
@@ -88,7 +88,7 @@ def _last(db: sqlite3.Connection) -> int | None:
 
 
 def _verdicts(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """Up to the first that cannot be read: they are soon made again."""
+    """The verdicts up to the first that cannot be read: verdicts are quickly made again."""
     for row in _readable(db, "SELECT key, verifier, day, checksum, outcome, reason FROM verdicts"):
         if row[3] == checksum(*map(_bytes, (row[0], *row[4:]))):
             yield row

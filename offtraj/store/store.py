@@ -1,10 +1,9 @@
-"""Every completion and verdict, kept under a key of its content in one SQLite file.
+"""The store: every completion and verdict under a key of its content, in one SQLite file.
 
-What is stored survives a kill of the process at any moment; starting again asks for nothing that is here. A power
-cut may take the last transactions, and never leaves a broken file. Two processes may share a workspace. Each row
-carries a checksum, because SQLite does not notice a byte that was changed inside a text; it is held against
-the content whenever that is read. What a key is made of is left to `sampling` and `verify`, looking after the file to
-`upkeep`.
+Stored rows survive a kill of the process at any moment. A power cut may lose the last transactions, but leaves no
+broken file. Several processes may share a workspace. Each row has a checksum, which is compared whenever the row is
+read, because SQLite does not notice a changed byte inside a text. What a key is made of is left to `engines.sampler`
+and the graders, maintenance of the file to `upkeep`.
 """
 
 from __future__ import annotations
@@ -17,47 +16,47 @@ from typing import NamedTuple, Self, cast
 
 from offtraj.errors import StoreError
 from offtraj.model.completion import Completion, FinishReason
-from offtraj.store.file import checksum, open_file, store_errors, transaction
+from offtraj.store.file import checksum, open_file, open_memory, store_errors, transaction
 
 __all__ = ["Origin", "Store", "StoredVerdict"]
 
 
 class StoredVerdict(NamedTuple):
-    """What a verifier said, as far as it can be kept."""
+    """A result of a verifier."""
 
     outcome: str
     reason: str
 
 
 class Origin(NamedTuple):
-    """Where completions come from. It is no part of their key."""
+    """The origin of completions, which is not part of their key."""
 
     model: str
     """The model's id."""
     identity: str
-    """The engine's: changes with the weights, or with the recording."""
+    """The engine's identity: changes with the weights, or with the recording."""
     sampling: str
-    """The parameters, as JSON."""
+    """The sampling parameters, as JSON."""
 
 
 class Store:
-    """Completions and verdicts of a workspace. A context manager; used from one thread."""
+    """Completions and verdicts of a workspace. A context manager, to be used from one thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it.
+    def __init__(self, path: Path | None) -> None:
+        """Open a file, which is made if it is missing; `None` keeps everything in memory.
 
         Raises:
-            StoreError: when it is damaged, of a newer version, or cannot be written.
+            StoreError: when the file is damaged, of a newer version, or cannot be written.
         """
-        self.path = path
-        self._db = open_file(path)
+        self.path = Path(":memory:") if path is None else path
+        self._db = open_memory() if path is None else open_file(path)
         self._origins: dict[Origin, int] = {}
 
     def completion(self, key: str, sample: int) -> Completion | None:
-        """A completion, if it is here.
+        """A completion; `None` when it is not in the store.
 
         Raises:
-            StoreError: when it is not what was stored.
+            StoreError: when it is damaged.
         """
         with store_errors(self.path):
             row = self._db.execute(
@@ -74,21 +73,21 @@ class Store:
         return Completion(text.decode(), finish_reason, prompt_tokens, tokens)
 
     def samples(self, key: str) -> frozenset[int]:
-        """Sample numbers that are here."""
+        """The numbers of the samples that are in the store."""
         with store_errors(self.path):
             return frozenset(
                 sample for (sample,) in self._db.execute("SELECT sample FROM completions WHERE key=?", (key,))
             )
 
     def put_completions(self, completions: Iterable[tuple[str, int, Completion]], origin: Origin | None = None) -> None:
-        """Keep completions, all or none; what is here already stays as it is.
+        """Store completions in one transaction; those that are in the store already are not changed.
 
         Args:
             completions: Key, sample number and completion.
-            origin: Where all of them come from.
+            origin: The origin of all of them.
 
         Raises:
-            StoreError: when they cannot be kept.
+            StoreError: when they cannot be written.
         """
         day = _today()
         with store_errors(self.path):
@@ -103,14 +102,14 @@ class Store:
                         for key, n, c in completions
                     ),
                 )
-            if origin is not None and number is not None:  # only now is it sure to be there
+            if origin is not None and number is not None:  # after the commit
                 self._origins[origin] = number
 
     def verdicts(self, keys: Sequence[str]) -> dict[str, StoredVerdict]:
-        """Those verdicts that are here, by key.
+        """The verdicts that are in the store, by key.
 
         Raises:
-            StoreError: when one is not what was stored.
+            StoreError: when one is damaged.
         """
         found: dict[str, StoredVerdict] = {}
         with store_errors(self.path):
@@ -129,14 +128,14 @@ class Store:
         return found
 
     def put_verdicts(self, verdicts: Iterable[tuple[str, StoredVerdict]], verifier: str | None = None) -> None:
-        """Keep verdicts, all or none.
+        """Store verdicts in one transaction.
 
         Args:
             verdicts: Key and verdict.
-            verifier: The version of the verifier that made them.
+            verifier: Version of the verifier.
 
         Raises:
-            StoreError: when they cannot be kept.
+            StoreError: when they cannot be written.
         """
         day = _today()
         with store_errors(self.path), transaction(self._db):
@@ -168,8 +167,8 @@ class Store:
 
     def _damaged(self, what: str) -> StoreError:
         return StoreError(
-            f"{self.path}: {what} is not what was stored: its checksum differs: `offtraj store prune --damaged "
-            f"--workspace {self.path.parent}` removes what is damaged, and the next run makes that anew"
+            f"{self.path}: {what} is damaged: its checksum differs: `offtraj store prune --damaged "
+            f"--workspace {self.path.parent}` removes damaged rows, and the next run makes them again"
         )
 
 

@@ -1,6 +1,6 @@
-"""Looking after a workspace: what is in it, whether it is whole, and removing what is not wanted any more.
+"""Maintenance of a workspace: its content, its integrity, and the removal of rows.
 
-Whatever reads a whole table here does so row by row.
+Tables are read row by row.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from offtraj.store.store import Origin
 
 __all__ = ["Choice", "Inspection", "Kept", "Pruned", "inspect", "prune"]
 
-_NAMED = 20  # damaged rows that are named
-_PATIENCE = 3000  # milliseconds to wait for others to let go of the file
+_NAMED = 20  # damaged rows that are listed by name
+_MAX_WAIT = 3000  # milliseconds to wait until no other process uses the file
 _FROM_ELSEWHERE = ("recorded", "published")
 _COMPLETION = (
     "checksum(CAST(key AS BLOB), sample, CAST(finish_reason AS BLOB), prompt_tokens, tokens, CAST(text AS BLOB))"
@@ -35,29 +35,29 @@ class Kept:
 
     count: int = 0
     bytes: int = 0
-    """Of texts; of verdicts, of what they say."""
+    """Bytes of texts; of verdicts, of results and reasons."""
     first: str = "9999"
-    """Day on which the first was stored (UTC). What came from a file of version 1: the day on which it was converted."""
+    """Day (UTC) on which the first was stored; for rows of a file of version 1, the day of its upgrade."""
     last: str = ""
 
 
 @dataclass
 class Inspection:
-    """What is in a workspace."""
+    """The content of a workspace."""
 
     path: Path
     bytes: int
-    """Of its files on disk."""
+    """Bytes of its files on disk."""
     completions: dict[Origin | None, Kept] = field(default_factory=dict)
-    """By origin; `None` is what a file of version 1 did not say."""
+    """By origin; `None` for completions from a file of version 1, which has no origins."""
     verdicts: dict[str | None, Kept] = field(default_factory=dict)
-    """By the verifier's version."""
+    """By version of the verifier; `None` for verdicts from a file of version 1."""
     damaged: int = 0
-    """Rows that are not what was stored."""
+    """Rows whose checksum differs."""
     named: list[str] = field(default_factory=list)
-    """The first of them."""
+    """The first of them, by name."""
     problems: list[str] = field(default_factory=list)
-    """What SQLite finds wrong with the file."""
+    """Problems that SQLite finds in the file."""
 
     @property
     def whole(self) -> bool:
@@ -67,48 +67,48 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Choice:
-    """What to remove: whatever all of these hold for that are given."""
+    """Which rows to remove: those to which all given conditions apply."""
 
     models: Sequence[str] = ()
     """Completions of these models."""
     older_than: int | None = None
-    """Stored more than so many days ago."""
+    """Rows that were stored more than this number of days ago."""
     outdated: bool = False
-    """Completions of a model of which there are newer ones of another identity (revision, folder, recording); verdicts
-    of other verifiers than today's."""
+    """Completions of a model that has newer ones of another identity (revision, folder, recording); verdicts of other
+    versions of the verifiers than the current ones."""
     damaged: bool = False
-    """What is not what was stored."""
+    """Rows whose checksum differs."""
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed, or would be."""
+    """What was removed, or would be removed."""
 
     completions: int
     verdicts: int
     bytes: int
-    """Of texts."""
+    """Bytes of texts."""
     before: int
     """Bytes on disk."""
     after: int
     salvaged: Salvaged | None = None
-    """The file was broken, and made anew of so many."""
+    """The rows that were kept, where the file was broken and has been rebuilt."""
     not_shrunk: str = ""
-    """Why the file is as large as before; the room in it will be used."""
+    """Why the file could not be made smaller; the free space in it will be used."""
 
 
 def inspect(path: Path) -> Inspection:
-    """Read everything, and check it. Others may use the workspace meanwhile.
+    """The content of a workspace, with every row checked. Other processes may use it meanwhile.
 
     Raises:
-        UsageError: when there is none.
-        StoreError: when it cannot be opened at all.
+        UsageError: when there is no workspace.
+        StoreError: when it cannot be opened.
     """
     _see(path)
     with store_errors(path), closing(open_file(path)) as db:
         found = Inspection(path, _size(path))
-        db.text_factory = lambda text: text.decode(errors="replace")  # a damaged name is still a name
-        db.execute("BEGIN")  # all of it as it is at one moment
+        db.text_factory = lambda text: text.decode(errors="replace")  # a damaged name is shown as far as it can be read
+        db.execute("BEGIN")  # a consistent snapshot
         found.problems = file_problems(db, _NAMED)
         try:
             origins: dict[int | None, Origin] = {
@@ -145,20 +145,20 @@ def _gather(rows: Iterable[tuple[Any, ...]], what: str, found: Inspection) -> di
     return by
 
 
-def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -> Pruned:
-    """Remove what is chosen, and shrink the file. Nobody else may have it open: what they were about to read may go.
+def prune(path: Path, choice: Choice, *, verifiers: Sequence[str], dry_run: bool = False) -> Pruned:
+    """Remove the chosen rows, and shrink the file, which no other process may have open.
 
-    Killed at any moment, the file is as before, or without what was chosen.
+    When the process is killed at any moment, all chosen rows are in the file, or none is.
 
     Args:
         path: The workspace's file.
-        choice: What to remove.
-        verifier: Today's version of the verifier.
-        dry_run: Only count.
+        choice: Which rows to remove.
+        verifiers: Current versions of all verifiers; verdicts of other versions are outdated.
+        dry_run: Count rows without removing them.
 
     Raises:
-        UsageError: when there is no workspace, nothing is chosen, or a model is not in it.
-        StoreError: when another process uses it, or it is damaged and that was not what to remove.
+        UsageError: when there is no workspace, no condition is given, or a model is not in the workspace.
+        StoreError: when another process uses it, or it is broken and `damaged` is not chosen.
     """
     if choice == Choice():
         raise UsageError("nothing is chosen: give --model, --older-than, --outdated or --damaged")
@@ -176,7 +176,7 @@ def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -
             return Pruned(0, 0, 0, before, _size(path), saved)
         chosen = {
             "completions": _conditions(db, choice),
-            "verdicts": _verdict_conditions(choice, verifier),
+            "verdicts": _verdict_conditions(choice, verifiers),
         }
         refused = ""
         counts = {table: _count(db, table, *conditions) for table, conditions in chosen.items()}
@@ -196,8 +196,8 @@ def prune(path: Path, choice: Choice, *, verifier: str, dry_run: bool = False) -
 
 
 def _be_alone(db: sqlite3.Connection, path: Path) -> None:
-    """Lock the file for ourselves: a connection that leaves the log mode must be the only one, and stays so."""
-    db.execute(f"PRAGMA busy_timeout={_PATIENCE}")
+    """Lock the file: only a single connection can leave the log mode, and it remains the only one."""
+    db.execute(f"PRAGMA busy_timeout={_MAX_WAIT}")
     db.execute("PRAGMA locking_mode=EXCLUSIVE")
     try:
         db.execute("PRAGMA journal_mode=DELETE").fetchone()
@@ -205,35 +205,38 @@ def _be_alone(db: sqlite3.Connection, path: Path) -> None:
         if "SQLITE_BUSY" not in error.sqlite_errorname:
             raise
         raise StoreError(
-            f"{path}: another process uses the workspace, and might miss what is removed: nothing was removed: prune "
-            "when that has ended"
+            f"{path}: another process uses the workspace: nothing was removed: prune when that process has ended"
         ) from error
     db.execute("PRAGMA synchronous=FULL")
 
 
 def _salvaged(db: sqlite3.Connection, path: Path, choice: Choice, *, dry_run: bool) -> Salvaged:
     if choice != Choice(damaged=True):
-        raise StoreError(f"{path}: the file itself is broken: mend it first, with --damaged and nothing else")
+        raise StoreError(f"{path}: the file itself is broken: repair it first, with --damaged and no other option")
     if dry_run:
         raise StoreError(
-            f"{path}: the file itself is broken: without --dry-run it is made anew of what can be read of it"
+            f"{path}: the file itself is broken: without --dry-run it is rebuilt from the rows that can be read"
         )
     try:
         return salvage(db, path)
     except sqlite3.DatabaseError as error:
         if not error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_ERROR")):
             raise
-        raise StoreError(f"{path}: too broken to mend ({error}): restore it from a copy, or remove it") from error
+        raise StoreError(
+            f"{path}: too broken to be repaired ({error}): restore it from a copy, or remove it"
+        ) from error
 
 
 def _conditions(db: sqlite3.Connection, choice: Choice) -> tuple[str, list[object]]:
-    """What is chosen among completions, in SQL."""
+    """The condition on completions, in SQL, and its values."""
     conditions, values = list(_common(choice, _COMPLETION)), list(_since(choice))
     if choice.models:
         known = {model for (model,) in db.execute("SELECT DISTINCT model FROM origins")}
         for model in choice.models:
             if model not in known:
-                raise UsageError(f"--model {model!r}: nothing of it is kept: there is {', '.join(sorted(known))}")
+                raise UsageError(
+                    f"--model {model!r}: the workspace has no completions of it, only of {', '.join(sorted(known))}"
+                )
         marks = ",".join("?" * len(choice.models))
         conditions.append(f"origin IN (SELECT id FROM origins WHERE model IN ({marks}))")
         values += choice.models
@@ -242,13 +245,13 @@ def _conditions(db: sqlite3.Connection, choice: Choice) -> tuple[str, list[objec
     return " AND ".join(conditions), values
 
 
-def _verdict_conditions(choice: Choice, verifier: str) -> tuple[str, list[object]]:
-    if choice.models:  # a verdict belongs to an answer, whoever gave it
+def _verdict_conditions(choice: Choice, verifiers: Sequence[str]) -> tuple[str, list[object]]:
+    if choice.models:  # a verdict belongs to an answer, not to a model
         return "0", []
     conditions, values = list(_common(choice, _VERDICT)), list(_since(choice))
     if choice.outdated:
-        conditions.append("verifier != ?")
-        values.append(verifier)
+        conditions.append(f"verifier NOT IN ({','.join('?' * len(verifiers))})")
+        values += verifiers
     return " AND ".join(conditions), values
 
 
@@ -265,7 +268,7 @@ def _since(choice: Choice) -> Iterator[object]:
 
 
 def _outdated(db: sqlite3.Connection) -> set[int]:
-    """Origins of identities that another one of the same model has followed: sampled, recorded or published alike."""
+    """Origins with a newer identity of the same model and kind (sampled, recorded or published)."""
     newest: dict[int, int] = dict(db.execute("SELECT origin, rowid FROM completions WHERE origin > 0 ORDER BY rowid"))
     current: dict[tuple[str, str], tuple[int, str]] = {}
     origins = []
@@ -292,6 +295,6 @@ def _see(path: Path) -> None:
 
 
 def _size(path: Path) -> int:
-    """Of the file and of what belongs to it."""
+    """Bytes of the file and of those that belong to it."""
     files = (path.with_name(path.name + end) for end in ("", "-wal", "-shm"))
     return sum(file.stat().st_size for file in files if file.exists())

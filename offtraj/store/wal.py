@@ -1,8 +1,8 @@
-"""Whether SQLite's write-ahead log holds transactions that SQLite will not read.
+"""Detection of committed transactions in SQLite's write-ahead log that SQLite will not read.
 
-SQLite takes the log up to the first frame that does not fit its checksum, and says nothing: what a killed
-process was writing ends there, and so does all that was committed behind a damaged byte. The two are told
-apart here. The format is SQLite's (https://sqlite.org/fileformat2.html#walformat).
+SQLite reads the log up to the first frame with a wrong checksum, and reports nothing: the write of a killed process
+ends there, and so does everything that was committed behind a damaged byte. This module tells the two apart. The
+format is SQLite's (https://sqlite.org/fileformat2.html#walformat).
 """
 
 from __future__ import annotations
@@ -14,36 +14,43 @@ from typing import BinaryIO, NamedTuple
 __all__ = ["Lost", "lost_in_log"]
 
 _HEADER, _FRAME = 32, 24
-_MAGIC = 0x377F0682  # the last bit says in which byte order checksums are made
+_MAGIC = 0x377F0682  # its last bit gives the byte order of the checksums
 _TRIES = 5
 _WORD = 0xFFFFFFFF
 
 
 class Lost(NamedTuple):
-    """What a damaged log keeps from us."""
+    """Transactions that are lost by damage in a log."""
 
     at: int
-    """Byte at which the damaged frame begins."""
+    """Offset of the damaged frame, in bytes."""
     transactions: int
-    """That are there, but will not be read, as far as they can be counted."""
+    """Committed transactions behind it, as far as they can be counted."""
 
 
 def lost_in_log(path: Path) -> Lost | None:
-    """What cannot be read of a log; `None` when all that was committed can, or when there is no log.
+    """What cannot be read of a log; `None` when all that was committed can be read, or when there is no log.
 
-    The very last transaction cannot be told from one that was never finished. Others may write meanwhile.
+    Damage in the very last transaction cannot be told from a transaction that was never finished. Other processes may
+    write meanwhile: a frame that is being written looks damaged, but not when it is read again.
     """
+    last: Lost | None = None
     for _ in range(_TRIES):
         try:
             with path.open("rb") as file:
                 first = file.read(_HEADER)
                 lost = _lost(file, first)
+                if lost is None:
+                    return None
                 file.seek(0)
-                if lost is None or file.read(_HEADER) == first:
-                    return lost
-        except FileNotFoundError:  # whoever else used it was the last, and tidied up
+                if file.read(_HEADER) != first:  # the log was restarted: its header is written before its frames
+                    last = None
+                    continue
+        except FileNotFoundError:  # the last process that used it has closed it
             return None
-        # Begun anew while it was read: every time a header is written before the frames that belong to it.
+        if last is not None and last.at == lost.at:
+            return lost
+        last = lost
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from support.factories import SPEC, FastVerifier, make_inputs, make_question, make_solo, make_spec
+from support.factories import SPEC, make_inputs, make_question, make_solo, make_spec
 
 from offtraj.model.trajectory import NONE
 from offtraj.run.row import SteeredRow
@@ -33,7 +33,7 @@ def inputs(store: Store, weak: dict[str, Any] = WEAK, spec: SpecFile | None = No
         "other": make_solo(store, "other", answers.get("other", WEAK)),
         "guide": make_solo(store, "guide", answers.get("guide", RIGHT)),
     }
-    built: BuildInputs = make_inputs(store, solos, spec or spec_with(), FastVerifier(), questions=6)
+    built: BuildInputs = make_inputs(store, solos, spec or spec_with(), questions=6)
     return built
 
 
@@ -126,6 +126,6 @@ async def test_guides_are_wanted_only_where_somebody_is_guided(store: Store) -> 
     assert made.spec.tests.guidability is not None
     assert wanted_questions(made, made.spec.tests.guidability, made.spec.models[:1]) == {"q0", "q1"}
     without = BuildInputs(
-        made.spec, made.template, made.questions, {k: v for k, v in made.solos.items() if k != "guide"}, FastVerifier()
+        made.spec, made.template, made.questions, {k: v for k, v in made.solos.items() if k != "guide"}, made.revealer
     )
     assert wanted_questions(without, made.spec.tests.guidability, made.spec.models[:1]) == {"q0", "q1"}

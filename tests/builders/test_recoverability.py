@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from support.factories import SPEC, FastVerifier, make_inputs, make_question, make_response, make_solo, make_spec
+from support.factories import SPEC, make_inputs, make_question, make_response, make_solo, make_spec
 
 from offtraj.errors import BuildError
 from offtraj.model.completion import Completion
@@ -42,7 +42,6 @@ def inputs(store: Store, weak: dict[str, Any], spec: SpecFile | None = None, **s
         store,
         {"weak": make_solo(store, "weak", weak), **others},
         spec or spec_with(variants="[default]"),
-        FastVerifier(),
     )
     return built
 
@@ -104,7 +103,7 @@ async def test_distractors_are_of_another_question_with_another_answer(store: St
         "{question}",
         questions,
         {"weak": make_solo(store, "weak2", weak), "other": made.solos["other"]},
-        FastVerifier(),
+        made.revealer,
     )
     rows, _ = await build(made)
     golds = {question.id: question.gold for question in questions}
@@ -221,7 +220,7 @@ async def test_a_steer_that_would_end_the_thinking_is_dropped(store: Store) -> N
         "weak": make_solo(store, "short", RIGHT, delimiters=Delimiters("<think>\n", "Step 3")),
         "other": made.solos["other"],
     }
-    made = BuildInputs(made.spec, "{question}", made.questions, solos, FastVerifier())
+    made = BuildInputs(made.spec, "{question}", made.questions, solos, made.revealer)
     rows, builder = await build(made)
     assert {row.variant for row in rows} == {"default"}  # its own trajectories end where the delimiter stands
     assert all("Step 3" not in row.prefix for row in rows)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from offtraj.grading.math.grader import MathGrader
+from offtraj.grading.math.reference import MathReference
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion, SamplingParams
 from offtraj.model.model import Model
@@ -58,11 +60,12 @@ def make_spec(text: str = SPEC, folder: Path = Path(), **replace: str) -> SpecFi
 
 def make_question(number: int, **fields: Any) -> Question:
     """Question `q0`, `q1`, … whose gold answer is 10 times its number plus 1, so that all differ."""
+    reference = MathReference(fields.pop("gold", str(10 * number + 1)), fields.pop("unit", None))
     values = {
         "id": f"q{number}",
         "benchmark": "sums",
         "text": f"What is {10 * number} + 1?",
-        "gold": str(10 * number + 1),
+        "reference": reference,
     }
     return Question(**{**values, **fields})
 
@@ -202,11 +205,17 @@ def make_solo(store: Store, name: str, answers: Mapping[str, Sequence[object]], 
     return Solo(model, f"recorded:{name}", samples, store)
 
 
-def make_inputs(store: Store, solos: Mapping[str, Solo], spec: SpecFile, verifier: Any, questions: int = 8) -> Any:
+def make_inputs(store: Store, solos: Mapping[str, Solo], spec: SpecFile, questions: int = 8) -> Any:
     """The protocol's inputs, on questions q0, q1, …"""
     from offtraj_builders.inputs import BuildInputs
 
-    return BuildInputs(spec.spec, "{question}", tuple(map(make_question, range(questions))), solos, verifier)
+    asked = tuple(map(make_question, range(questions)))
+    return BuildInputs(spec.spec, "{question}", asked, solos, make_grader(store))
+
+
+def make_grader(store: Store) -> MathGrader:
+    """A grader that compares texts, without processes."""
+    return MathGrader(FastVerifier(), store)
 
 
 class FastVerifier:

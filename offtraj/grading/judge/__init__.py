@@ -1,3 +1,3 @@
-"""The LLM judge: its prompt, how its replies are read, and how far it can be trusted."""
+"""The LLM judge: its prompt, the reading of its replies, and the audit of its reliability."""
 
 __all__: list[str] = []

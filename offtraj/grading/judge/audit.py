@@ -1,7 +1,7 @@
-"""How far rule and judge can be trusted: what of the rule's passes the judge confirms, and what it falls for.
+"""The audit of rule and judge: the share of the rule's passes that the judge confirms, and of wrong answers it accepts.
 
-A judge that only turns the rule's refusals into passes errs one way. So a share of the passes is judged as
-well, and for each of them a *negative control*: the same question with an answer that is known to be wrong.
+A judge that is asked only where the rule does not pass can err in one direction only. Therefore a share of the passes
+is judged as well, each with a *negative control*: the same question with an answer that is known to be wrong.
 """
 
 from __future__ import annotations
@@ -22,67 +22,79 @@ _NUMBER = re.compile(r"(?<![\w.^_{])\d+(?![\w.])|(?<=\{)\d+(?=\})")
 
 
 class AuditReport(NamedTuple):
-    """Counts of distinct answers."""
+    """Counts of an audit, over distinct answers."""
 
     passes: int
-    """Passes of the rule that the judge ruled on."""
+    """Passes of the rule on which the judge ruled."""
     confirmed: int
-    """Of them, those that it calls CORRECT, too."""
+    """Passes that the judge labels CORRECT."""
     controls: int
-    """Answers known to be wrong that the judge ruled on."""
+    """Negative controls on which the judge ruled."""
     accepted: int
-    """Of them, those that it calls CORRECT."""
+    """Negative controls that the judge labels CORRECT."""
     unruled: int
-    """Passes and controls on which it gave no readable ruling."""
+    """Passes and controls without a readable ruling."""
 
     @property
     def agreement(self) -> float | None:
-        """Share of the rule's passes that the judge confirms; none without any."""
+        """Confirmed passes as a share of the audited passes; none without passes."""
         return self.confirmed / self.passes if self.passes else None
 
     @property
     def false_positive_rate(self) -> float | None:
-        """Share of the known-wrong answers that the judge accepts; none without any."""
+        """Accepted controls as a share of all controls; none without controls."""
         return self.accepted / self.controls if self.controls else None
 
     def to_json(self) -> Mapping[str, float | int | None]:
-        """All of it, for `scores.json`."""
+        """The counts and both shares, as `scores.json` holds them."""
         return {**self._asdict(), "agreement": self.agreement, "false_positive_rate": self.false_positive_rate}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, float | int | None]) -> AuditReport:
+        """The counts in a `scores.json`; in runs of version 0.1.0, `controls` is called `canaries`.
+
+        Raises:
+            KeyError: when a count is missing.
+            TypeError: when a count is null.
+        """
+        counts = {**found, "controls": found["controls"] if "controls" in found else found["canaries"]}
+        return cls(*(int(counts[name]) for name in cls._fields))  # type: ignore[arg-type]
 
 
 @dataclass
 class Audit:
-    """What the judge said of audited passes and of controls, each distinct one once."""
+    """The judge's rulings on audited passes and controls, one for each distinct answer."""
 
     share: float
-    """Of the rule's passes."""
+    """Share of the rule's passes that is audited, from 0 to 1."""
     seed: int
+    """Seed of the choice of passes."""
     passes: dict[str, Ruling] = field(default_factory=dict)
     controls: dict[str, Ruling] = field(default_factory=dict)
 
     def report(self) -> AuditReport:
-        """The counts so far."""
+        """The counts of the rulings so far."""
         passed = Counter(ruling.label for ruling in self.passes.values())
-        fooled = Counter(ruling.label for ruling in self.controls.values())
+        accepted = Counter(ruling.label for ruling in self.controls.values())
         return AuditReport(
             passes=passed["correct"] + passed["wrong"],
             confirmed=passed["correct"],
-            controls=fooled["correct"] + fooled["wrong"],
-            accepted=fooled["correct"],
-            unruled=passed[None] + fooled[None],
+            controls=accepted["correct"] + accepted["wrong"],
+            accepted=accepted["correct"],
+            unruled=passed[None] + accepted[None],
         )
 
 
 def chosen(share: float, seed: int, *ids: str) -> bool:
-    """Whether something is in a share of all, by the hash of what it is."""
+    """Whether an item is in the chosen share of all items, decided by a hash of the seed and the ids."""
     return rank(seed, "audit", *ids) < share * _WHOLE
 
 
 def known_wrong(gold: str) -> str | None:
-    r"""An answer that is wrong for certain: another number in the place of the gold answer's last one.
+    r"""A negative control: the gold answer with its last whole number replaced by twice that number plus 1.
 
-    It is far off, because a judge may permit small differences: of `\frac{3}{4}`, `\frac{3}{9}`. `None` for
-    a gold answer without a whole number of its own. Whoever uses it lets the rule confirm that it differs.
+    The number is changed by that much because a judge may accept small differences: `\frac{3}{4}` becomes
+    `\frac{3}{9}`. `None` for a gold answer without a whole number. Callers let the rule confirm that it differs.
     """
     numbers = list(_NUMBER.finditer(gold))
     if not numbers:

@@ -1,7 +1,7 @@
-"""An LLM that rules where the rule cannot, or says different (paper, section 3.1 and appendix B).
+"""The LLM judge, which rules where the rule finds a difference or cannot decide (paper, section 3.1, appendix B).
 
-Replies are kept in the store: a run that is killed and started again asks for none of them twice. What it
-is asked is in `judge_prompt`, how a reply is read in `judge_reply`, and when it is asked in `grader`.
+Replies are kept in the store: a run that is killed and started again asks for no reply twice. The prompt is left to
+`prompt`, the reading of replies to `reply`, and when the judge is asked to the domain's grader.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ from offtraj.store import Origin, Store
 
 __all__ = ["Judge", "JudgeUsage", "ResolvedJudge", "Ruling", "declared_judge", "open_judge"]
 
-_ATTEMPTS = 3  # of which only those that cannot be read lead to another
-_GIVE_UP_AFTER = 10  # failures in a row, each after the client's own retries
+_ATTEMPTS = 3  # a reply that cannot be read is asked for again
+_GIVE_UP_AFTER = 10  # consecutive failures, each after the client's own retries
 
 
 class ResolvedJudge(NamedTuple):
-    """A judge and where it is: what a spec declares, with its variables and paths filled in."""
+    """A judge and its engine as a spec declares them, with variables and paths resolved."""
 
     judge: JudgeSpec
     engine: OpenAISpec | TransformersSpec
 
 
 class Ruling(NamedTuple):
-    """What a judge says of one answer."""
+    """A judge's ruling on one answer."""
 
     label: Label | None
     reason: str = ""
-    """Why there is no label: `judge_unreadable` (three replies), `judge_over_max_calls`,
+    """Why there is no label: `judge_unreadable` (after three replies), `judge_over_max_calls`,
     `judge_failed: …` (not reached, refused, malformed)."""
 
 
 @dataclass
 class JudgeUsage:
-    """What a judge has cost in this process; what the store held cost nothing."""
+    """Token usage of a judge in this process; replies from the store are not counted."""
 
     calls: int = 0
     prompt_tokens: int = 0
     tokens: int = 0
-    """Of replies."""
+    """Tokens of replies."""
 
 
 class Judge:
-    """Rules on answers, the same question, gold answer and answer only once."""
+    """Rules on answers; the same question, gold answer and answer only once."""
 
     def __init__(self, chat: Chat, store: Store, *, max_tokens: int = 4096, max_calls: int | None = None) -> None:
-        """Ask `chat` for what `store` does not hold.
+        """Ask `chat` for replies that `store` does not hold.
 
         Args:
             chat: The model.
             store: Where its replies are kept.
-            max_tokens: Of a reply, its thinking included.
-            max_calls: How often it may be asked at most, by this object.
+            max_tokens: Largest number of tokens of a reply, including its thinking.
+            max_calls: Largest number of calls that this object makes; unlimited by default.
         """
         self.identity = chat.identity
         self.usage = JudgeUsage()
@@ -73,7 +73,7 @@ class Judge:
         self._failed_in_a_row = 0
 
     async def rule(self, question: str, gold: str, answer: str) -> Ruling:
-        """Whether the answer is right, as far as the judge says it readably.
+        """The ruling on an answer; without a label where the judge gives no readable one.
 
         Raises:
             EngineError: when the judge refuses the key, or does not exist.
@@ -88,7 +88,7 @@ class Judge:
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Let go of the model."""
+        """Cancel pending rulings and release the model."""
         for task in self._ruling.values():
             task.cancel()
         await asyncio.gather(*self._ruling.values(), return_exceptions=True)
@@ -125,10 +125,10 @@ class Judge:
 
 
 def declared_judge(file: SpecFile) -> ResolvedJudge | None:
-    """The judge that a spec declares; `None` where it declares none.
+    """The judge that a spec declares; `None` for a spec without one.
 
     Raises:
-        SpecError: for a variable that is not set, or a folder that is not there.
+        SpecError: for a variable that is not set, or a folder that does not exist.
         UsageError: for an engine that does not speak chat.
     """
     judge = file.spec.judge
@@ -150,10 +150,10 @@ def declared_judge(file: SpecFile) -> ResolvedJudge | None:
 
 
 def open_judge(declared: ResolvedJudge | None, store: Store) -> Judge | None:
-    """Make it ready; nothing is asked yet.
+    """The judge, ready to be asked; `None` for none declared. Nothing is sent yet.
 
     Raises:
-        EngineError: for a key or model that is not there.
+        EngineError: for a key or model that is missing.
     """
     if declared is None:
         return None

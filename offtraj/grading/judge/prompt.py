@@ -1,6 +1,6 @@
-"""What a judge is asked: the paper's prompt (appendix B), with a student's answer that cannot give orders.
+"""The judge's prompt: the paper's (appendix B), filled with a student answer that cannot give instructions.
 
-Who is asked, and what becomes of the reply, is left to `judge` and `judge_reply`.
+Sending it is left to `judge`, reading the reply to `reply`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from offtraj.model.completion import Message
 
 __all__ = ["harmless", "judge_messages", "worth_judging"]
 
-_LONGEST = 2000  # characters of a student's answer: its end, where the answer stands
+_LONGEST = 2000  # characters of a student answer; of a longer one the end is kept, which states the answer
 _PLACEHOLDER = re.compile(r"\{(problem|standard_answer|student_answer)\}")
 _CLOSED_THINKING = re.compile(r".*(?:</think(?:ing)?>|<\|end_of_thought\|>)", re.DOTALL | re.IGNORECASE)
-# What a judge's reply is read by, and what a chat template would turn into a token of its own.
+# The tags that a reply is read by, and texts that a chat template turns into special tokens.
 _TAG = re.compile(
     r"<(?=\s*/?\s*(?:judge|analysis|think|thinking|answer|system|user|assistant|human|start_of_turn|end_of_turn|bos|eos|"
     r"pad|s|im_start|im_end|endoftext)\b)|<(?=\||｜)|(?<=[|｜])>|<<(?=/?SYS)|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL)\b)",
@@ -38,12 +38,12 @@ _EMPTY = frozenset(
 
 
 def judge_messages(question: str, gold: str, answer: str) -> tuple[Message, ...]:
-    """The paper's prompt as chat messages, its placeholders filled in one pass.
+    """The paper's prompt as chat messages, with its placeholders filled in one pass.
 
     Args:
         question: As published.
-        gold: The standard answer, as published.
-        answer: The student's; made harmless here.
+        gold: The standard answer, as published, with its unit.
+        answer: The student answer; made harmless here.
     """
     values = {"problem": question, "standard_answer": gold, "student_answer": harmless(answer)}
     system, user = _template()
@@ -54,10 +54,10 @@ def judge_messages(question: str, gold: str, answer: str) -> tuple[Message, ...]
 
 
 def harmless(answer: str) -> str:
-    """A student's answer without its thinking, and with nothing that a judge or a chat template obeys.
+    """A student answer without its thinking, and with nothing that a judge or a chat template takes for an instruction.
 
-    Tags and chat tokens lose their angle brackets, headings their mark; control and bidirectional
-    characters go; of a long answer the end stays.
+    The angle brackets of tags and chat tokens and the marks of headings are replaced, control and bidirectional
+    characters are removed, and of a long answer the last 2,000 characters are kept.
     """
     text = _CLOSED_THINKING.sub("", answer)
     text = "".join(map(_visible, text)).strip()
@@ -67,7 +67,7 @@ def harmless(answer: str) -> str:
 
 
 def worth_judging(answer: str) -> bool:
-    """Whether there is anything to be judged: an empty or generic answer is never sent."""
+    """Whether an answer is sent to the judge: empty and generic answers are not."""
     text = harmless(answer)
     plain = re.sub(r"\\(?:boxed|fbox|text|mathrm)(?![A-Za-z])|[\s\\${}()\[\]*.…,:;!?_-]+", " ", text).strip().lower()
     return plain not in _EMPTY and any(c.isalnum() for c in text)
@@ -76,7 +76,7 @@ def worth_judging(answer: str) -> bool:
 def _visible(character: str) -> str:
     if character in "\n\t":
         return character
-    if character in "＜＞":  # which some tokenizers fold into the plain ones
+    if character in "＜＞":  # some tokenizers map these to the ASCII brackets
         return "‹" if character == "＜" else "›"
     return "" if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Cn") else character
 

@@ -1,7 +1,7 @@
-"""Reading a judge's reply. When in doubt it cannot be read: a wrong CORRECT is worse than none.
+"""Reading a judge's reply. A doubtful reply counts as unreadable: a wrong CORRECT is worse than no label.
 
-Over adversarial replies, looking for CORRECT anywhere accepts most of them, and the first or the last tag
-many; this reads only what stands where it belongs, and nothing else there.
+Searching adversarial replies for CORRECT anywhere accepts most of them, and taking the first or last tag many. A
+label is read only where the prompt asks for it, with nothing else there.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _VERDICT = re.compile(
 def read_reply(reply: str | None, finish_reason: str | None) -> Label | None:
     """The label of a reply; `None` when it cannot be read.
 
-    A reply counts when it ended by itself, its thinking and its analysis are closed, and behind them
-    stands nothing but labels that agree.
+    A reply is readable when it ended by itself, its thinking and analysis are closed, and only labels that agree
+    follow them.
     """
     if not reply or finish_reason != "stop":
         return None

@@ -1,4 +1,4 @@
-r"""Finding the answer in what follows the thinking. The text itself is never changed."""
+r"""Extraction of the answer from the text that follows the thinking. The answer is a slice of it, unchanged."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ _COMMAND = re.compile(r"\\(?:text|mathrm|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?!\w)")
 _BARE = re.compile(
     rf"{_MATH}|\(?[A-Z]\)?|(?:[A-Za-z](?:\([a-z]\))? ?= ?)?[-+(\[]*(?:\d|\\[A-Za-z]+|\\?\{{|\.\d|√|π)"
-    # Each character is taken in one way only, so that a long text that does not match fails at once.
+    # Each character can match in one way only, so that matching takes linear time.
     r"(?:[^\W\d_](?![^\W\d_])|\\[A-Za-z]+|\\(?![A-Za-z])|[\d\s{}()\[\],.^_+*/=<>|!%°√×·−∞-])*"
     r"(?:[A-Za-z]+(?: [A-Za-z]+)?)?"
 )
 _LONGEST_BARE = 120
-_END = 4000  # characters at the end of a text in which an answer is stated
-_TAIL = 1000  # characters in which a last formula or number is looked for
+_END = 4000  # characters at the end of a text that are searched for a stated answer
+_TAIL = 1000  # characters at the end of a text that are searched for a last formula or number
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, and how it was found."""
+    """An answer, and how it was found in the text."""
 
     text: str
     how: How
     r"""`boxed`: the content of the last `\boxed` or `\fbox` (also `\boxed 5`). The fallbacks, in this order:
     `stated`, no box, but `Answer: …` or `the answer is …`; `bare`, the whole text is nothing but a short
-    expression; `guess`, the last formula or number of a text that states no answer: never enough for a pass."""
+    expression; `guess`, the last formula or number of a text that states no answer, which never passes."""
 
 
 def find_answer(text: str) -> Answer | None:
-    r"""The answer in a text that follows the thinking; `None` where there is none.
+    r"""The answer in a text that follows the thinking; `None` for a text without one.
 
-    The last balanced `\boxed{…}` counts. Without any, the last statement of an answer does, else a text
-    that is nothing but an expression; a mere last formula or number is a guess.
+    It is the content of the last balanced `\boxed{…}`; without a box, the last statement of an answer; else the
+    whole text, if it is an expression; else the last formula or number, which is a guess.
     """
     box = last_boxed(text)
     if box is not None:
@@ -83,7 +83,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def boxed(text: str) -> Iterator[tuple[str, int]]:
-    """Contents of all balanced boxes, outermost ones, with the character behind each."""
+    """The contents of all outermost balanced boxes, each with the offset, in characters, behind the box."""
     at = 0
     while match := _BOX.search(text, at):
         end = _closing_brace(text, match.end())

@@ -1,7 +1,7 @@
-r"""Comparing single values without algebra: equal text, numbers, quantities, numerals with a base, times, words.
+r"""Comparison of single values without algebra: equal text, numbers, quantities, numerals with a base, times, words.
 
-And what algebra is not to be believed on: the classes in which math-verify is known to find things equal
-that are not, because it drops what it does not read.
+It also names the classes in which algebra is not reliable: math-verify drops what it cannot read, and finds values
+equal that differ.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ __all__ = ["DIFFERENT", "EQUAL", "Comparison", "compare_special_forms", "doubt",
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the rule says."""
+    """The rule's result on an answer and its gold answer."""
 
     result: Literal["equal", "different", "undecided"]
     reason: str = ""
     """Why it is undecided; else empty. Failures: `timeout`, `crash`, `memory`, `recursion`, `unreadable_gold`,
-    `too_long`. Equal but for something that the rule cannot weigh: `units`, `percent`, `base`,
+    `too_long`. Equal apart from something whose importance the rule cannot tell: `units`, `percent`, `base`,
     `ratio_or_time`, `letters`, `case`, `text`, `prime`, `spaced_numbers`, `rounding`, `list_or_tuple`, `guess`."""
 
 
 EQUAL, DIFFERENT = Comparison("equal"), Comparison("different")
 
-_TOKEN = re.compile(r"\\[A-Za-z]+|\d+|\S")  # TeX's own: spaces mean nothing but the end of a command or number
+_TOKEN = re.compile(r"\\[A-Za-z]+|\d+|\S")  # TeX's tokens: a space only ends a command or number
 _DECIMAL = re.compile(r"-?\d*\.(?P<places>\d{6,})")
 _BASE = re.compile(r"(?P<digits>\d[0-9A-Fa-f]*)_(?:\{?(?:\\text ?\{)?(?P<base>\d+|[a-z]+)\}*)")
 _COLON = re.compile(r"\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+")
 _WORDS = re.compile(r"(?P<bare>[A-Za-z][A-Za-z' -]*)|\\text ?\{(?P<text>[^{}]*)\}|\((?P<option>[A-Za-z])\)")
 _LETTER_BEHIND = re.compile(r"(?P<value>.*[\d}) ]) ?(?P<letter>[A-Za-z])")
-_MOST_WORDS = 3  # more are a sentence, which nobody repeats word by word
+_MOST_WORDS = 3  # of an answer in words; more are a sentence, which a response does not repeat word by word
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 
 
 def same_value(gold: str, answer: str, tolerance: Fraction | None = None) -> Comparison | None:
-    """Equal, different or undecided, where algebra is not needed for it; else `None`.
+    """Equal, different or undecided where that takes no algebra; else `None`.
 
     Args:
         gold: One value in `normalise`'s notation, without its unit.
         answer: The same.
-        tolerance: By how much a number may differ, where the benchmark says so.
+        tolerance: Largest accepted absolute difference of numbers.
     """
     if gold == answer or _TOKEN.findall(gold) == _TOKEN.findall(answer):
         return EQUAL
@@ -60,14 +60,14 @@ def same_value(gold: str, answer: str, tolerance: Fraction | None = None) -> Com
 
 
 def compare_special_forms(text: str) -> bool:
-    """Whether another way of writing a value could be told equal without algebra."""
+    """Whether another way of writing this value can be found equal without algebra."""
     if _WORDS.fullmatch(text):
         return len(text.split()) <= _MOST_WORDS
     return number(text) is not None or any(pattern.fullmatch(text) for pattern in (_BASE, _COLON))
 
 
 def doubt(gold: str, answer: str) -> str | None:
-    """Why it is not to be believed that algebra finds the two equal; `None` when it is."""
+    """Why two values that algebra finds equal may differ; `None` when algebra is reliable on them."""
     for reason, mark in (
         ("base", r"\d_"),
         ("ratio_or_time", r":"),
@@ -83,7 +83,7 @@ def doubt(gold: str, answer: str) -> str | None:
 
 
 def _rounded(gold: str, answer: str, one: Fraction, other: Fraction) -> bool:
-    """Whether one is a fraction and the other the same, rounded to six decimals or more."""
+    """Whether one is a fraction and the other its decimal, rounded to six or more places."""
     for text, value, exact, exact_text in ((answer, other, one, gold), (gold, one, other, answer)):
         decimal = _DECIMAL.fullmatch(text)
         if decimal and "." not in exact_text and round(exact, len(decimal["places"])) == value != 0:
@@ -115,7 +115,7 @@ def _worth(numeral: re.Match[str]) -> int | None:
 
 
 def _colons(gold: str, answer: str) -> Comparison | None:
-    """Times and ratios: `12:30` is no `2:5`, whichever it is."""
+    """Times and ratios: `12:30` and `2:5` are equal as ratios and different as times."""
     if not (_COLON.fullmatch(gold) and _COLON.fullmatch(answer)):
         return None
     one, other = ([Fraction(part) for part in text.split(":")] for text in (gold, answer))
@@ -145,7 +145,7 @@ def _plain(match: re.Match[str]) -> str:
 
 
 def _trailing(gold: str, answer: str) -> Comparison | None:
-    """A number with one letter behind it, against the bare number: a unit or a variable."""
+    """A number with one letter behind it, against the same number without: the letter is a unit or a variable."""
     for with_letter, plain in ((gold, answer), (answer, gold)):
         match = _LETTER_BEHIND.fullmatch(with_letter)
         if match and (value := number(match["value"].strip())) is not None and value == number(plain):

@@ -1,7 +1,7 @@
-r"""One notation for what models and benchmarks write in many: unicode, spacing, number formats, LaTeX's synonyms.
+r"""One notation for the many in which answers are written: unicode, spacing, number formats, synonyms of LaTeX.
 
-`normalise` changes how an answer is written and never what it says: no unit, letter, subscript or bracket is
-dropped. It works on copies for comparing; what a model wrote stays as it is.
+`normalise` changes how an answer is written and not its meaning: no unit, letter, subscript or bracket is dropped.
+Its result is used for comparison only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from functools import lru_cache
 __all__ = ["LONGEST", "normalise", "split_top", "wrapped"]
 
 LONGEST = 4000
-"""Characters of an answer that is looked into. What is longer is compared as it stands."""
+"""Characters of the longest answer that is normalised; a longer one is compared as it stands."""
+_PASSES = 8  # three are enough for each of a million random texts
 
 _SYMBOLS = {
     "π": r"\pi ", "∞": r"\infty ", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": "/",
@@ -69,14 +70,29 @@ _NUMBER = re.compile(r"-?\d+")
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
-    """An answer in one notation. Longer ones than `LONGEST` are only stripped of white space around them."""
+    """An answer in one notation.
+
+    Normalising the result again changes nothing, as long as the text is written in ASCII and the symbols above; of
+    nested `√`, only the outermost is read. A text of more than `LONGEST` characters, or one that `_PASSES` passes do
+    not make stable, is only stripped of white space at its ends.
+    """
     if _NUMBER.fullmatch(text):
         return text
     text = text.strip()
     if len(text) > LONGEST:
         return text
-    if not text.isascii() or not text.isprintable():
-        text = _ascii(text)
+    before = text if text.isascii() and text.isprintable() else _ascii(text)
+    for _ in range(_PASSES):
+        # What one step removes can bring together what another one reads: `*$*` becomes `* *`, and that `**`.
+        after = _simplified(before)
+        if after == before:
+            return after
+        before = after
+    return text
+
+
+def _simplified(text: str) -> str:
+    """The text after each of the steps once."""
     text = _MATH.sub(" ", text)
     text = _NOTHING.sub("", text)
     text = _SPACING.sub(" ", text)
@@ -97,7 +113,7 @@ def normalise(text: str) -> str:
 
 
 def wrapped(text: str, opening: str, closing: str) -> str | None:
-    """What stands between two delimiters that belong together and hold the whole text."""
+    """The text between two delimiters that enclose the whole text; `None` when they do not."""
     if len(text) < len(opening) + len(closing) or not text.startswith(opening) or not text.endswith(closing):
         return None
     inside = text[len(opening) : len(text) - len(closing)]
@@ -110,7 +126,7 @@ def wrapped(text: str, opening: str, closing: str) -> str | None:
 
 
 def split_top(text: str, separator: re.Pattern[str]) -> list[str]:
-    """Pieces between separators that stand in no brackets. `[0, 1)` closes, too: brackets need not match."""
+    """The pieces between separators outside brackets. Brackets need not match: `[0, 1)` is closed."""
     pieces, depth, start, at = [], 0, 0, 0
     while at < len(text):
         if depth == 0 and (found := separator.match(text, at)) and found.end() > at:
@@ -175,7 +191,7 @@ def _frac(match: re.Match[str]) -> str:
 
 
 def _unbox(text: str) -> str:
-    """Without braces or a box around everything."""
+    """The text without braces or a box around all of it."""
     while True:
         for opening in ("{", r"\boxed{", r"\fbox{"):
             inside = wrapped(text, opening, "}")

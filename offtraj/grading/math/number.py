@@ -1,6 +1,6 @@
 r"""Plain numbers, exactly: `1{,}000`, `-\frac{3}{4}`, `1 1/2`, `6.67\times10^{-11}`, `1.5e8`, `0.\overline{3}`.
 
-What needs algebra (roots, powers other than of ten, names) is left to math-verify.
+Values that need algebra (roots, powers other than of ten, names) are left to math-verify.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NUMBER = re.compile(
 
 @lru_cache(maxsize=65536)
 def number(text: str) -> Fraction | None:
-    """The value of a text in `normalise`'s notation; `None` when it is no plain number, or an enormous one."""
+    """The value of a text in `normalise`'s notation; `None` when it is not a plain number, or has a huge exponent."""
     while text.startswith("(") and text.endswith(")"):
         text = text[1:-1].strip()
     match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST else None

@@ -1,4 +1,4 @@
-"""Worker processes that compare answers, each of which may hang, eat memory or die, and is replaced."""
+"""A pool of worker processes that compare answers. One that hangs, runs out of memory or dies is replaced."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _START_SECONDS = 120.0  # a slow disk, a cold cache
 _BATCH = 16  # pairs that are sent to a worker at once
 
 Reply = tuple[str, str]
-"""`equal`, `different` or `undecided`; and why it is undecided."""
+"""`equal`, `different` or `undecided`, and why it is undecided."""
 
 
 class _Died(Exception):
-    """The worker is gone."""
+    """The worker process has ended."""
 
 
 class _Worker:
-    """One process; started when it is first asked."""
+    """One process, started at the first request."""
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
         self._process: asyncio.subprocess.Process | None = None
 
     async def send(self, lines: bytes) -> None:
-        """Ask for a reply to each line.
+        """Send requests, one a line, each of which gets a reply.
 
         Raises:
-            _Died: when the process does not take them.
+            _Died: when the process does not accept them.
         """
         process = self._process or await self._start()
         assert process.stdin is not None
@@ -71,7 +71,7 @@ class _Worker:
         return answer["result"], answer["reason"]
 
     async def kill(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         process, self._process = self._process, None
         if process is not None:
             if process.returncode is None:
@@ -87,7 +87,7 @@ class _Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # an interrupt at the terminal is the parent's business
+            start_new_session=True,  # so that an interrupt at the terminal reaches the parent only
             limit=2**20,
         )
         self._process = process
@@ -101,7 +101,7 @@ class _Worker:
 
 
 class _Job(NamedTuple):
-    """A pair that waits for its reply."""
+    """A pair and its pending reply."""
 
     line: bytes
     reply: asyncio.Future[Reply]
@@ -111,18 +111,17 @@ class _Job(NamedTuple):
 class WorkerPool:
     """Compares pairs in up to `workers` processes, each limited to `memory` bytes of address space.
 
-    Pairs that wait are sent in batches. One that hangs or kills its worker takes no other with it: the rest
-    of its batch is sent again, to a fresh worker.
+    Pairs are sent in batches. When one hangs or kills its worker, the rest of its batch is sent to a new worker.
     """
 
     def __init__(self, *, workers: int | None = None, deadline: float = 20.0, memory: int = 2**30) -> None:
-        """Nothing is started yet.
+        """Start nothing yet.
 
         Args:
-            workers: How many at most; by default the machine's cores, up to 16.
-            deadline: Seconds after which a worker is killed. It gives up by itself after some seconds of
-                processor time; this is for what does not even notice that.
-            memory: Bytes.
+            workers: Largest number of processes; by default the number of cores, up to 16.
+            deadline: Seconds after which a worker that does not reply is killed. A worker stops a comparison itself
+                after 5 seconds of processor time; the deadline is for code that cannot be stopped that way.
+            memory: Address space of each process, in bytes.
         """
         self.size = workers or min(os.cpu_count() or 1, 16)
         self._deadline = deadline
@@ -132,14 +131,14 @@ class WorkerPool:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def compare(self, gold: str, answer: str, tolerance: float | None = None) -> Reply:
-        """(`equal`, `different` or `undecided`; why undecided).
+        """The result (`equal`, `different` or `undecided`), and why it is undecided.
 
-        A pair whose worker dies is tried once more, in a fresh one: it may have been killed from outside.
+        A pair whose worker dies is tried once more in a new one, since another process may have killed the first.
 
         Args:
-            gold: One value, as LaTeX.
-            answer: The same.
-            tolerance: By how much they may differ, where both are numbers.
+            gold: One value, in LaTeX.
+            answer: One value, in LaTeX.
+            tolerance: Largest accepted absolute difference of numbers.
         """
         line = json.dumps({"gold": gold, "answer": answer, "tolerance": tolerance}).encode() + b"\n"
         job = _Job(line, asyncio.get_running_loop().create_future())
@@ -160,7 +159,7 @@ class WorkerPool:
         await asyncio.gather(*(worker.kill() for worker in self._workers))
 
     async def _serve(self, worker: _Worker) -> None:
-        """Let a worker work as long as anything waits."""
+        """Send batches to a worker until no pair waits."""
         try:
             while batch := self._take():
                 try:
@@ -175,7 +174,7 @@ class WorkerPool:
             self._idle.append(worker)
 
     def _take(self) -> list[_Job]:
-        """The next batch: no more than this worker's share of what waits, so that others have work, too."""
+        """The next batch: at most one worker's share of the waiting pairs, so that all workers are used."""
         waiting = [job for job in self._waiting if not job.reply.done()]  # not: cancelled
         self._waiting = deque(waiting)
         size = min(_BATCH, -(-len(self._waiting) // self.size))

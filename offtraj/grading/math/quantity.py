@@ -1,7 +1,7 @@
 r"""A value and its unit: `5\text{ km}`, `30^\circ`, `\$18.90`, `50\%`.
 
-A unit is taken for one only where it cannot be a variable: in `\text{…}`, as a sign, or as a known word of
-several letters. `4s` is four times s.
+A unit is recognised only where it cannot be a variable: in `\text{…}`, as a sign, or as a known word of several
+letters. `4s` is four times s.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ PERCENT = "%"
 
 
 class Quantity(NamedTuple):
-    """A text in `normalise`'s notation, taken apart."""
+    """A text in `normalise`'s notation, as value and unit."""
 
     value: str
     unit: str | None
-    """In one spelling; none where there is no unit."""
+    """The unit in one spelling; none for a value without a unit."""
 
 
 _NAMES = {
@@ -56,7 +56,7 @@ _CURRENCY = re.compile(r"(?P<sign>-?)\s*(?P<unit>\\\$|[$€£])\s*(?P<value>[\d.
 
 @lru_cache(maxsize=4096)
 def quantity(text: str) -> Quantity:
-    """Take the unit off a text; only one that stands at its end, or a currency before it."""
+    """The value and unit of a text; a unit follows the value, a currency may also precede it."""
     head = _CURRENCY.fullmatch(text)
     if head is not None:
         inner = quantity(head["value"])
@@ -80,7 +80,7 @@ def quantity(text: str) -> Quantity:
 
 
 def unit_name(text: str) -> str | None:
-    """A unit in one spelling; `None` when the words cannot be one."""
+    """A unit in one spelling; `None` when the words are not a unit."""
     words = re.sub(r"\\text\s*\{([^{}]*)\}|[$\\{}()]", r"\1", text.replace("^\\circ", "°")).strip().strip(".").lower()
     if not words or len(words) > 40 or not re.fullmatch(r"[^\W\d_°%$][\w\s./^°%$¢*·-]*|[°%$¢]", words):
         return None
@@ -114,5 +114,5 @@ def _singular(word: str) -> str:
 
 
 def _whole(value: str) -> bool:
-    """Whether nothing is left open in what stands before the unit, and it is no bare operator."""
+    """Whether the text before a unit has balanced braces and does not end with an operator."""
     return value.count("{") == value.count("}") and value[-1] not in "=+-*/^_<>:,"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from offtraj.grading.math.answer import Answer, boxed
+from offtraj.grading.math.reference import MathReference
 from offtraj.grading.math.rule import Verifier, same_by_fast_compare
 
-__all__ = ["Candidate", "candidates", "revealed_at", "states"]
+__all__ = ["Candidate", "MathStatements", "candidates"]
 
 # What stands behind an equals sign, up to where the expression ends: punctuation, the formula's end, a word.
 _RIGHT_HAND_SIDE = re.compile(
@@ -32,41 +33,48 @@ class Candidate(NamedTuple):
 
     value: str
     end: int
-    """The character behind it."""
+    """Offset, in characters, behind it."""
     thorough: bool
-    """Whether a verifier is to look at it where sight does not tell: boxes and `the answer is …`."""
+    """Whether the verifier compares it where the fast comparison does not decide: boxes and `the answer is …`."""
+
+
+class MathStatements:
+    """The values that a text states, in the text's order."""
+
+    def __init__(self, text: str, verifier: Verifier) -> None:
+        """Find the candidates of a text; `verifier` compares those for which algebra is needed."""
+        self._candidates = candidates(text)
+        self._verifier = verifier
+
+    def contain(self, reference: MathReference) -> bool:
+        """Whether the gold answer is among them, as far as the fast comparison decides that."""
+        return any(same_by_fast_compare(reference.gold, candidate.value) for candidate in self._candidates)
+
+    async def first(self, reference: MathReference) -> int | None:
+        """The offset, in characters, behind the first statement of the gold answer; `None` without any."""
+        seen: dict[str, bool] = {}
+        for value, end, thorough in self._candidates:
+            if value not in seen:
+                same = same_by_fast_compare(reference.gold, value)
+                if same is None and thorough:
+                    same = (await self._verifier.compare(reference.gold, Answer(value, "boxed"))).result == "equal"
+                seen[value] = bool(same)
+            if seen[value]:
+                return end
+        return None
 
 
 def candidates(text: str) -> tuple[Candidate, ...]:
-    """What a text states, in its order: boxes, `the answer is …`, right-hand sides, `that is 12`."""
+    """The values that a text states, in its order: boxes, `the answer is …`, right-hand sides, `that is 12`."""
     return tuple(sorted(_candidates(text), key=lambda candidate: candidate.end))
-
-
-async def revealed_at(stated: Iterable[Candidate], gold: str, verifier: Verifier) -> int | None:
-    """The character behind the first statement of the gold answer; `None` when it is never stated."""
-    seen: dict[str, bool] = {}
-    for value, end, thorough in stated:
-        if value not in seen:
-            sight = same_by_fast_compare(gold, value)
-            if sight is None and thorough:
-                sight = (await verifier.compare(gold, Answer(value, "boxed"))).result == "equal"
-            seen[value] = bool(sight)
-        if seen[value]:
-            return end
-    return None
-
-
-def states(stated: Iterable[Candidate], gold: str) -> bool:
-    """Whether the gold answer is among what is stated, as far as that is told at sight."""
-    return any(same_by_fast_compare(gold, candidate.value) for candidate in stated)
 
 
 def _candidates(text: str) -> Iterator[Candidate]:
     for value, end in boxed(text):
-        yield Candidate(value, end, True)
+        yield Candidate(value, end, thorough=True)
     for match in _STATED.finditer(text):
-        yield Candidate(_WRAPPING.sub("", match["value"]).strip(), match.end("value"), True)
+        yield Candidate(_WRAPPING.sub("", match["value"]).strip(), match.end("value"), thorough=True)
     for match in _RIGHT_HAND_SIDE.finditer(text):
-        yield Candidate(_WRAPPING.sub("", match["value"]).strip(), match.end("value"), False)
+        yield Candidate(_WRAPPING.sub("", match["value"]).strip(), match.end("value"), thorough=False)
     for match in _NUMBER_SAID.finditer(text):
-        yield Candidate(match["value"].rstrip(","), match.end("value"), False)
+        yield Candidate(match["value"].rstrip(","), match.end("value"), thorough=False)

@@ -1,8 +1,8 @@
-"""The rule: is an answer equal to the gold answer? Exact at sight where that can be, else by math-verify.
+"""The rule: whether an answer is equal to the gold answer, by a fast exact comparison where possible, else by algebra.
 
-A pass is what the rule has to be sure of. Where algebra finds two answers equal but is known to drop what
-it cannot read (units, bases, letters), the rule says *undecided* and why. Where it finds them different
-they are different, unless it failed. A judge, where there is one, looks at both.
+The rule passes an answer only when it is certain. Where math-verify finds two answers equal in a class in which it
+drops what it cannot read (units, bases, letters), the result is *undecided*, with a reason. Where it finds them
+different, they are different, unless it failed. A judge, if there is one, rules on both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from offtraj.grading.math.structure import Structure, read
 
 __all__ = ["Comparison", "RuleVerifier", "Verifier", "same_by_fast_compare"]
 
-_RULE_VERSION = 3  # raise it when a comparison may come out differently
+_RULE_VERSION = 3  # raised when a comparison may have another result
 _REMEMBERED = 65536
 _LONGEST_LIST = 64  # elements
 _COMMA = re.compile(",")
@@ -36,12 +36,12 @@ class Verifier(Protocol):
 
     @property
     def version(self) -> str:
-        """Changes whenever a comparison may come out differently."""
+        """Changes whenever a comparison may have another result."""
 
     def fast_compare(
         self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
     ) -> Comparison | None:
-        """What can be told at once, with nothing awaited and nothing worth keeping; else `None`."""
+        """The result where it takes no process and is not worth keeping; else `None`."""
 
     async def compare(
         self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
@@ -49,27 +49,27 @@ class Verifier(Protocol):
         """Whether the answer is equal to the gold answer.
 
         Args:
-            gold: As the benchmark gives it.
-            answer: As it was found in the response.
-            tolerance: By how much numbers may differ, where the benchmark says so.
-            unit: Of the gold answer, where the benchmark keeps it apart.
+            gold: The gold answer, as published.
+            answer: The answer, as it was found in the response.
+            tolerance: Largest accepted absolute difference of numbers.
+            unit: Unit of the gold answer, where the benchmark has it in a column of its own.
         """
 
     async def verifies(self, gold: str) -> bool:
-        """Whether a gold answer can be verified at all: by itself, without comparing strings."""
+        """Whether a gold answer can be verified against itself without comparing strings."""
 
     async def close(self) -> None:
-        """Let go of processes."""
+        """End its processes."""
 
 
 class RuleVerifier:
-    """Numbers, quantities, lists, tuples and intervals here; algebra by math-verify in worker processes.
+    """The rule: numbers, quantities, lists, tuples and intervals in this process, algebra in worker processes.
 
-    The same pair is compared once, however often it is asked for and by however many at a time.
+    Concurrent and repeated comparisons of the same pair are made once.
     """
 
     def __init__(self, pool: WorkerPool | None = None) -> None:
-        """Use `pool`, or one of as many workers as the machine has cores. Processes start when needed."""
+        """Use `pool`; by default one with a worker for each core, up to 16. Processes start when they are needed."""
         self._pool = pool or WorkerPool()
         self.version = f"rule-{_RULE_VERSION}/math-verify-{version('math-verify')}"
         self._known: OrderedDict[tuple[object, ...], asyncio.Future[tuple[str, str]]] = OrderedDict()
@@ -77,9 +77,9 @@ class RuleVerifier:
     def fast_compare(
         self, gold: str, answer: Answer, *, tolerance: float | None = None, unit: str | None = None
     ) -> Comparison | None:
-        """Equal texts, plain numbers, guesses, and what is too long or empty; else `None`."""
+        """The result for equal texts, plain numbers, guesses, and answers that are too long or empty; else `None`."""
         expected, given = with_unit(normalise(gold), unit), normalise(answer.text)
-        if answer.how == "guess":  # never enough for a pass, and not worth algebra
+        if answer.how == "guess":  # never passes, so algebra is not needed
             return Comparison("undecided", "guess") if same_by_fast_compare(expected, given) else DIFFERENT
         if expected == given:
             return EQUAL if given else DIFFERENT
@@ -96,27 +96,27 @@ class RuleVerifier:
     ) -> Comparison:
         """Whether the answer is equal to the gold answer."""
         found = self.fast_compare(gold, answer, tolerance=tolerance, unit=unit)
-        return found or await self._forms(
+        return found or await self._structures(
             read(with_unit(normalise(gold), unit)), read(normalise(answer.text)), tolerance
         )
 
     async def verifies(self, gold: str) -> bool:
-        """Whether every part of the gold answer can be read, so that another way of writing it can be told equal."""
+        """Whether every part of the gold answer can be read, so that another way of writing it can be found equal."""
         return await self._readable(read(normalise(gold)))
 
     async def close(self) -> None:
         """End the worker processes."""
         await self._pool.close()
 
-    async def _readable(self, form: Structure) -> bool:
-        if form.parts:
-            return all([await self._readable(part) for part in form.parts])
-        value = quantity(form.value).value
+    async def _readable(self, structure: Structure) -> bool:
+        if structure.parts:
+            return all([await self._readable(part) for part in structure.parts])
+        value = quantity(structure.value).value
         if compare_special_forms(value):
             return True
         return (await self._algebra(value, value, None)).result == "equal"
 
-    async def _forms(self, gold: Structure, answer: Structure, tolerance: float | None) -> Comparison:
+    async def _structures(self, gold: Structure, answer: Structure, tolerance: float | None) -> Comparison:
         if gold.relation or answer.relation:
             return await self._value(gold.text, answer.text, tolerance)
         if gold.name is not None and answer.name is not None and gold.name != answer.name:
@@ -141,7 +141,7 @@ class RuleVerifier:
         one, more = (gold, answer) if gold.kind == "one" else (answer, gold)
         if more.kind == "set" and len(more.parts) == 1:
             pair = (gold, more.parts[0]) if one is gold else (more.parts[0], answer)
-            return await self._forms(*pair, tolerance)
+            return await self._structures(*pair, tolerance)
         if number(one.value) is not None:
             digits = split_top(one.value, _COMMA)
             if len(digits) == len(more.parts) > 1:  # `100,200` is a number or a list
@@ -158,7 +158,7 @@ class RuleVerifier:
             return DIFFERENT
         doubtful = EQUAL
         for gold, answer in zip(golds, answers, strict=True):
-            found = await self._forms(gold, answer, tolerance)
+            found = await self._structures(gold, answer, tolerance)
             if found.result == "different":
                 return found
             if found.result == "undecided":
@@ -168,17 +168,17 @@ class RuleVerifier:
     async def _unordered(
         self, golds: Sequence[Structure], answers: Sequence[Structure], tolerance: float | None
     ) -> Comparison:
-        """Each of one side equal to one of the other. Being equal is transitive, so that the first one will do."""
+        """Whether each value of one side equals one of the other. Equality is transitive, so the first match is taken."""
         if len(golds) != len(answers):
             return DIFFERENT
         if len(golds) > _LONGEST_LIST:
             return Comparison("undecided", "too_long")
         doubtful, left = EQUAL, list(answers)
         for gold in golds:
-            left.sort(key=lambda form: form.value != gold.value)  # the likely one first
+            left.sort(key=lambda part: part.value != gold.value)  # the likely one first
             doubts: list[Comparison] = []
             for answer in left:
-                found = await self._forms(gold, answer, tolerance)
+                found = await self._structures(gold, answer, tolerance)
                 if found.result == "equal":
                     left.remove(answer)
                     break
@@ -223,14 +223,14 @@ class RuleVerifier:
                 self._known.popitem(last=False)
         result, reason = await asyncio.shield(asked)
         if result == "undecided":
-            self._known.pop(key, None)  # what failed may be tried again
+            self._known.pop(key, None)  # a failure is tried again
         elif result == "equal" and (reason := doubt(gold, answer) or ""):
             return Comparison("undecided", reason)
         return Comparison(cast("Literal['equal', 'different', 'undecided']", result), reason)
 
 
 def with_unit(gold: str, unit: str | None) -> str:
-    r"""A gold answer with the unit that its benchmark keeps apart: `41/12` and `km` are `41/12\text{ km}`."""
+    r"""A gold answer with the unit of its benchmark's unit column: `41/12` and `km` give `41/12\text{ km}`."""
     if unit is None or not unit.strip() or quantity(gold).unit is not None:
         return gold
     bare = normalise(unit)
@@ -246,7 +246,7 @@ def _exact(tolerance: float | None) -> Fraction | None:
 
 
 def same_by_fast_compare(gold: str, answer: str) -> bool | None:
-    """Equal, different, or `None`: not to be told without algebra."""
+    """Whether two answers are equal; `None` where that takes algebra."""
     one, other = normalise(gold), normalise(answer)
     if one == other:
         return True

@@ -1,7 +1,7 @@
-r"""What kind of thing an answer is: one value, several, a tuple, an interval, a union of intervals.
+r"""The structure of an answer: one value, several, a tuple, an interval, a union of intervals.
 
-An assignment (`x = 5`, `f(x) = x^2`, `x \in [0, 1]`) is its right side, with the name kept; an inequality in
-one variable is the interval that it describes. What stands at the leaves is left to `rule`.
+An assignment (`x = 5`, `f(x) = x^2`, `x \in [0, 1]`) is its right side, with the name kept; an inequality in one
+variable is the interval that it describes. Comparing the values at the leaves is left to `rule`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ Kind = Literal["one", "list", "set", "ordered", "union"]
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """An answer in `normalise`'s notation, taken apart."""
+    """An answer in `normalise`'s notation, as a tree."""
 
     kind: Kind
     text: str
-    """All of it, the name of an assignment included."""
+    """The whole text, including the name of an assignment."""
     value: str
-    """Without the name."""
+    """The text without the name."""
     parts: tuple[Structure, ...] = ()
-    """Of several values; the ends of an interval."""
+    """The values of a list, set or union; the ends of an interval."""
     brackets: str = ""
-    """Of a tuple or interval: `()`, `[)` …"""
+    """The brackets of a tuple or interval: `()`, `[)` …"""
     name: str | None = None
-    """What the value is assigned to, or the variable of an inequality."""
+    """The name that the value is assigned to, or the variable of an inequality."""
     relation: bool = False
-    """Whether it is an equation or inequality that is no assignment."""
+    """Whether it is an equation or inequality that is not an assignment."""
 
 
 _SEPARATOR = re.compile(r",|;|\\text ?\{ ?,? ?(?:and|or) ?\}|(?<![A-Za-z\\{])(?:and|or)(?![A-Za-z])", re.IGNORECASE)
@@ -55,7 +55,7 @@ _DEEPEST = 6
 
 @lru_cache(maxsize=4096)
 def read(text: str, depth: int = 0) -> Structure:
-    """The form of an answer in `normalise`'s notation."""
+    """The structure of an answer in `normalise`'s notation."""
     if depth > _DEEPEST or number(text) is not None or number(quantity(text).value) is not None:
         return Structure("one", text, text)
     if text in _REALS:
@@ -136,10 +136,10 @@ def _inequality(sides: list[str], operators: list[str], text: str, depth: int) -
         above = _interval("(", right, r"\infty", ")", "", depth)
         return Structure("union", text, text, (below, above), name=left)
     if operator in ("<", r"\le"):
-        form = _interval("(", r"-\infty", right, ")" if operator == "<" else "]", text, depth)
+        found = _interval("(", r"-\infty", right, ")" if operator == "<" else "]", text, depth)
     else:
-        form = _interval("(" if operator == ">" else "[", right, r"\infty", ")", text, depth)
-    return replace(form, name=left)
+        found = _interval("(" if operator == ">" else "[", right, r"\infty", ")", text, depth)
+    return replace(found, name=left)
 
 
 def _interval(opening: str, low: str, high: str, closing: str, text: str, depth: int) -> Structure:
@@ -165,5 +165,5 @@ def _unsigned(text: str) -> str:
 
 
 def _flat(parts: tuple[Structure, ...]) -> tuple[Structure, ...]:
-    r"""Parts of a list, in which `1 \pm \sqrt2` is two."""
+    r"""The parts of a list, in which `1 \pm \sqrt2` counts as two."""
     return tuple(one for part in parts for one in (part.parts if part.kind == "list" else (part,)))

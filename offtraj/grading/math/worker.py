@@ -1,7 +1,7 @@
-"""A process that runs math-verify on one pair after the other, and may be killed at any time.
+"""A worker process that runs math-verify on one pair after the other, and may be killed at any time.
 
-It speaks JSON Lines: `{"gold", "answer", "tolerance"}` in, `{"result", "reason"}` out, in the same order. It
-ends when its input does, or with its parent. Started by `pool`; it imports nothing else of this package.
+It reads and writes JSON Lines: `{"gold", "answer", "tolerance"}` in, `{"result", "reason"}` out, in the same order.
+It ends with its input or its parent. `pool` starts it; it imports nothing else of this package.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-_SECONDS = 5  # of processor time for a pair
+_SECONDS = 5  # processor time for one pair
 _DIGITS = 30
-_CLOSE = 1e-5  # a rounded decimal may be off by this share of the value
+_CLOSE = 1e-5  # largest relative error of a rounded decimal
 _MACRO = re.compile(r"\\(?:(?:begin|end|text) ?\{[^{}]*\}|[A-Za-z]+)")
 _LETTER = re.compile(r"[A-Za-z]")
 _GREEK = (
@@ -26,7 +26,7 @@ _GREEK = (
 )
 _SUBSCRIPTED = re.compile(rf"({_GREEK}|(?<![A-Za-z\\])[a-eh-zA-EH-Z])_\{{([A-Za-z0-9]+|\\[a-z]+)\}}")
 _POWER = re.compile(rf"(?:{_GREEK}|(?<![A-Za-z\\_])[abcj-zA-DF-HJ-Z]|\\text\{{[A-Za-z0-9\\]+_[A-Za-z0-9\\]+\}})(?=\^)")
-_USUAL = (  # of every kind that is usual in answers
+_USUAL = (  # one of each kind that is frequent in answers
     ("x+1", "2x"),
     (r"-\frac{3x-1}{2}+5\sqrt{7}", r"\sqrt[3]{2}a b-1.5i"),
     (r"2\pi r^{2}-x_{1}\cdot y_{2}^{2}", r"(x+1)(x-2)/3\times(4-x)"),
@@ -38,14 +38,14 @@ _CONSTANTS = frozenset("eid")  # Euler's number, the imaginary unit, a different
 
 
 class _TimeUp(BaseException):
-    """Not an `Exception`: the libraries catch those."""
+    """Raised when the time is up. Not an `Exception`, because the libraries catch those."""
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Reply to requests until the input ends."""
     _end_with_parent()
     _limit_memory(int(sys.argv[1]))
-    # What a library prints must not get between the replies.
+    # Output of the libraries must not mix with the replies.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     logging.disable(logging.CRITICAL)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _guarded(request: dict[str, Any]) -> tuple[str, str]:
-    # Processor time, not time on the clock: a busy machine changes no verdict.
+    # Processor time instead of elapsed time, so that a busy machine changes no verdict.
     signal.setitimer(signal.ITIMER_PROF, _SECONDS)
     try:
         return _compare(**request)
@@ -79,7 +79,7 @@ def _compare(gold: str, answer: str, tolerance: float | None) -> tuple[str, str]
     from math_verify import verify
     from math_verify.grader import should_treat_as_complex
 
-    # One side that shows an imaginary unit says what the letters of both stand for.
+    # An imaginary unit on one side decides how the letters of both sides are read.
     is_real = not (should_treat_as_complex(gold) or should_treat_as_complex(answer))
     expected = _parse(gold, is_real)
     if expected is None:
@@ -97,7 +97,7 @@ def _compare(gold: str, answer: str, tolerance: float | None) -> tuple[str, str]
     if not verify(expected, given, timeout_seconds=None, raise_on_error=True):
         return "different", ""
     if distance is not None and distance[0] > _CLOSE * distance[1]:
-        return "undecided", "rounding"  # it compares six decimals: 3e-7 is 4e-7 to it
+        return "undecided", "rounding"  # math-verify compares six decimals, by which 3e-7 equals 4e-7
     if _dropped(gold, expected) != _dropped(answer, given):
         return "undecided", "letters"
     return "equal", ""
@@ -105,12 +105,12 @@ def _compare(gold: str, answer: str, tolerance: float | None) -> tuple[str, str]
 
 @lru_cache(maxsize=1024)
 def _parse(text: str, is_real: bool) -> Any:
-    """What the LaTeX says, with nothing taken for a unit and dropped; `None` when it cannot be read."""
+    """The expression of some LaTeX, with no letter dropped as a unit; `None` when it cannot be read."""
     import sympy
     from latex2sympy2_extended import NormalizationConfig
     from latex2sympy2_extended.latex2sympy2 import _Latex2Sympy, normalize_latex
 
-    # `I_{0}` is no imaginary unit, and `E_{1}` has nothing to do with Euler's number.
+    # `I_{0}` is not the imaginary unit, and `E_{1}` is not Euler's number.
     text = _SUBSCRIPTED.sub(r"\\text{\1_\2}", text)
     config = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
     reader = _Latex2Sympy(is_real=is_real)
@@ -125,9 +125,9 @@ def _parse(text: str, is_real: bool) -> Any:
 
 
 def _read(reader: Any, latex: str) -> Any:
-    """What `latex2sympy` reads, faster: as an expression where it is one, and in ANTLR's fast mode first.
+    """The result of `latex2sympy`, faster: read as an expression first, and in ANTLR's fast mode first.
 
-    The fast mode takes the `^` of `x^{2}` for a power before a subscript, and stops; that of `{x}^{2}` it reads.
+    The fast mode fails on `x^{2}`, where a subscript may follow the power, and reads `{x}^{2}`.
     """
     from antlr4.atn.PredictionMode import PredictionMode
     from antlr4.Token import Token
@@ -135,7 +135,7 @@ def _read(reader: Any, latex: str) -> Any:
     braced = _POWER.sub(r"{\g<0>}", latex)
     for text, mode in ((latex, PredictionMode.SLL), (braced, PredictionMode.SLL), (latex, PredictionMode.LL)):
         parser = reader.create_parser(text)
-        parser._interp.predictionMode = mode  # noqa: SLF001 - the runtime's only switch
+        parser._interp.predictionMode = mode  # noqa: SLF001 - the runtime has no public switch
         try:
             tree = parser.expr()
         except RecursionError:
@@ -148,10 +148,10 @@ def _read(reader: Any, latex: str) -> Any:
 
 
 def _distance(one: Any, other: Any) -> tuple[float, float] | None:
-    """How far two expressions are apart where their symbols are small whole numbers, and how large they are.
+    """The difference of two expressions where their symbols are small primes, and the size of the first; else `None`.
 
-    Whole numbers are in the domain of whatever a symbol stands for, so that a difference there is one;
-    agreement there proves nothing. `None` where there is nothing to evaluate.
+    A difference at these points shows that the expressions differ; agreement shows nothing. `None` for expressions
+    that cannot be evaluated.
     """
     import sympy
 
@@ -187,7 +187,7 @@ def _symbols(expression: Any) -> set[Any]:
 
 
 def _dropped(text: str, expression: Any) -> set[str]:
-    """Letters of a text that are not in what was read of it."""
+    """The letters of a text that do not occur in the expression that was read from it."""
     import sympy
 
     written = {letter.lower() for letter in _LETTER.findall(_MACRO.sub(" ", text))} - _CONSTANTS
@@ -198,9 +198,9 @@ def _dropped(text: str, expression: Any) -> set[str]:
 
 
 def _prepare() -> None:
-    """Do once what takes long, so that the first pairs do not wait for it: imports, and ANTLR's learning to decide.
+    """Import the libraries and compare usual pairs, so that the first requests do not wait for it.
 
-    Its runtime works out each decision of the grammar when it first meets it, and remembers.
+    ANTLR's runtime computes each decision of the grammar at its first use, and caches it.
     """
     signal.signal(signal.SIGPROF, _time_up)
     for gold, answer in _USUAL:
@@ -214,13 +214,13 @@ def _time_up(*_: object) -> None:
 def _limit_memory(limit: int) -> None:
     try:
         import resource
-    except ImportError:  # no such limits on this system
+    except ImportError:  # this system has no such limits
         return
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _end_with_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     if sys.platform == "linux":
         import ctypes
 

@@ -12,14 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.factories import FastVerifier, make_dataset, write_small_benchmark
+from support.factories import make_dataset, make_grader, write_small_benchmark
 
 from offtraj._util.digest import file_sha256
 from offtraj.check.check import check
 from offtraj.check.result import Checked
 from offtraj.dataset.folder import open_folder
 from offtraj.dataset.manifest import Manifest
-from offtraj.grading.math.rule import RuleVerifier
+from offtraj.grading.math.domain import MATH
+from offtraj.grading.opening import open_grader
 from offtraj.hub.card import render_card
 from offtraj.run.row import Segment
 from offtraj.store import Store
@@ -44,7 +45,7 @@ def copy(sound: Path, tmp_path: Path) -> Path:
 
 async def checked(folder: Path, store: Store) -> Checked:
     data = open_folder(str(folder))
-    return await check(data, spec=data.spec, store=store, verifier=FastVerifier())
+    return await check(data, spec=data.spec, store=store, grader=make_grader(store))
 
 
 def said(found: Checked) -> str:
@@ -188,9 +189,9 @@ async def test_verdicts_of_the_rule_are_given_again(copy: Path, store: Store) ->
         rows[0].update(verdict="correct", decided_by="judge")  # of whom the manifest knows nothing
 
     tamper(copy, "trajectories--weak", change)
-    data, verifier = open_folder(str(copy)), RuleVerifier()
-    found = await check(data, spec=data.spec, store=store, verifier=verifier)
-    await verifier.close()
+    data = open_folder(str(copy))
+    async with open_grader(MATH, store=store) as grader:
+        found = await check(data, spec=data.spec, store=store, grader=grader)
     assert "trajectories--weak sample 3 of 'q5': is incorrect, where the rule finds correct (boxed)" in said(found)
     assert "trajectories--weak sample 0 of 'q0': is correct, where the rule finds incorrect (boxed)" in said(found)
 

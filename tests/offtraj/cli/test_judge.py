@@ -16,6 +16,10 @@ from support.factories import SPEC, write_small_benchmark
 from support.judge import CORRECT, WRONG, JudgeServer, judging, standard, student
 from support.server import CompletionServer, serving
 
+from offtraj.errors import DataError
+from offtraj.evaluate.run_folder import RunFolder
+from offtraj.grading.judge.audit import AuditReport
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 JUDGE = "judge: {model: j, engine: court, audit: 1.0}\n"
@@ -148,3 +152,26 @@ def test_what_cannot_be_graded_again_is_said(offtraj: Run, tmp_path: Path, argum
     done = offtraj(*arguments)
     assert done.returncode == 2
     assert done.stderr == f"offtraj: {message}\n" or message in done.stderr
+
+
+def test_a_run_whose_judge_does_not_speak_chat_is_refused_with_its_kind(offtraj: Run, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    judge = {"judge": {"model": "j", "engine": "e"}, "engine": {"kind": "vllm"}}
+    (tmp_path / "old" / "run.json").write_text(json.dumps({"model": {"id": "m"}, "judge": judge}))
+    done = offtraj("regrade", "old")
+    assert done.returncode == 2
+    assert "old: its `judge` has an engine of kind 'vllm', which does not speak chat: give one with" in done.stderr
+
+
+def test_the_audit_of_a_run_of_0_1_0_is_read(tmp_path: Path) -> None:
+    audit = {"passes": 4, "confirmed": 3, "canaries": 2, "accepted": 1, "unruled": 5}
+    shares = {"agreement": 0.75, "false_positive_rate": 0.5}
+    (tmp_path / "scores.json").write_text(json.dumps({"audit": audit | shares}))
+    report = RunFolder(tmp_path, {}).audit
+    assert report == AuditReport(passes=4, confirmed=3, controls=2, accepted=1, unruled=5)
+    assert report.to_json() == {**report._asdict(), **shares}
+    (tmp_path / "scores.json").write_text(json.dumps({"audit": report.to_json()}))
+    assert RunFolder(tmp_path, {}).audit == report
+    (tmp_path / "scores.json").write_text(json.dumps({"audit": {**audit, "passes": None}}))
+    with pytest.raises(DataError, match=r"scores.json: cannot be read"):
+        _ = RunFolder(tmp_path, {}).audit

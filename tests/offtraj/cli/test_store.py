@@ -181,8 +181,8 @@ def test_a_damaged_completion_stops_a_build_until_it_is_removed(built: Path, tmp
     done = offtraj("build", "spec.yaml", "--out", "set")
     assert done.returncode == 1
     assert re.search(
-        r"offtraj: .offtraj/store.sqlite: sample \d of [0-9a-f]{64} is not what was stored: its checksum differs: `offtraj "
-        r"store prune --damaged --workspace .offtraj` removes what is damaged, and the next run makes that anew\n$",
+        r"offtraj: .offtraj/store.sqlite: sample \d of [0-9a-f]{64} is damaged: its checksum differs: `offtraj "
+        r"store prune --damaged --workspace .offtraj` removes damaged rows, and the next run makes them again\n$",
         done.stderr,
     )
     info = offtraj("store", "info")
@@ -209,7 +209,7 @@ def test_a_broken_file_is_mended(built: Path, offtraj: Run) -> None:
     assert len(done.stderr.splitlines()) == 1
     mended = offtraj("store", "prune", "--damaged")
     assert mended.returncode == 0, mended.stderr
-    assert re.search(r"was made anew of what could be read: [1-9]\d* completions, \d+ verdicts", mended.stdout)
+    assert re.search(r"was rebuilt from what could be read: [1-9]\d* completions, \d+ verdicts", mended.stdout)
     assert offtraj("build", "spec.yaml", "--out", "set").returncode == 0
 
 
@@ -239,7 +239,7 @@ def test_prune_wants_a_choice(built: Path, offtraj: Run) -> None:
     assert "nothing is chosen: give --model, --older-than, --outdated or --damaged" in done.stderr
     done = offtraj("store", "prune", "--model", "nobody")
     assert done.returncode == 2
-    assert "--model 'nobody': nothing of it is kept: there is guide, other, weak" in done.stderr
+    assert "--model 'nobody': the workspace has no completions of it, only of guide, other, weak" in done.stderr
 
 
 def test_info_of_a_workspace_in_use_and_prune_that_waits_for_its_end(built: Path, offtraj: Run) -> None:
@@ -256,7 +256,7 @@ def test_info_of_a_workspace_in_use_and_prune_that_waits_for_its_end(built: Path
         done = offtraj("store", "prune", "--model", "weak")
         process.communicate("\n")
     assert done.returncode == 1
-    assert "another process uses the workspace, and might miss what is removed: nothing was removed" in done.stderr
+    assert "another process uses the workspace: nothing was removed" in done.stderr
     assert offtraj("store", "prune", "--model", "weak").returncode == 0
 
 

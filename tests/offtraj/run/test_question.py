@@ -48,7 +48,11 @@ def test_what_a_verifier_needs_beside_the_gold_answer_is_read(tmp_path: Path) ->
         {"id": "c", "question": "z", "answer": "6", "u": " ", "t": 0.5},
     ]
     questions = read(tmp_path, rows, NEEDS)
-    assert [(q.unit, q.tolerance) for q in questions.kept] == [("%", 0.1), (None, None), (None, 0.5)]
+    assert [(q.reference.unit, q.reference.tolerance) for q in questions.kept] == [
+        ("%", 0.1),
+        (None, None),
+        (None, 0.5),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_an_id_of_two_benchmarks_is_refused(tmp_path: Path) -> None:
     file = make_file(
         tmp_path, [{"id": "a", "question": "x", "answer": "1"}], COLUMNS + "\n  - " + COLUMNS.replace("sums", "more")
     )
-    with pytest.raises(DataError, match=r"the question id 'a' stands in 'sums' and in 'more': set `id_prefix: more/`"):
+    with pytest.raises(DataError, match=r"the question id 'a' occurs in 'sums' and in 'more': set `id_prefix: more/`"):
         load_questions(file)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,19 @@ import pytest
 from support.factories import PARAMS, make_question, make_row, write_jsonl
 from support.server import serving
 
+from offtraj._util.digest import content_id
 from offtraj.engines.openai.endpoint import Endpoint, open_endpoint
 from offtraj.engines.openai.engine import OpenAIEngine
 from offtraj.engines.recorded import RecordedEngine
-from offtraj.errors import EngineError, UsageError
-from offtraj.grading.grader import Grader
+from offtraj.errors import DataError, EngineError, UsageError
+from offtraj.grading.math.grader import MathGrader
 from offtraj.grading.math.pool import WorkerPool
+from offtraj.grading.math.reference import MathReference
 from offtraj.grading.math.rule import RuleVerifier
 from offtraj.model.model import Model, model_at
 from offtraj.model.tokens import Words
 from offtraj.model.trajectory import NONE
+from offtraj.run.generated import GeneratedRow, GeneratedRows
 from offtraj.run.outcome import Outcome
 from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.runner import Runner
@@ -46,10 +50,11 @@ def make_runner(model: Model, engine: object, store: Store, verifier: RuleVerifi
         model=model,
         engine=engine,  # type: ignore[arg-type]
         store=store,
-        grader=Grader(verifier, store),
+        grader=MathGrader(verifier, store),
         template="{question}",
         params=PARAMS,
         samples={"recoverability": samples, "guidability": samples},
+        questions={question.id: question for question in map(make_question, range(8))},
     )
 
 
@@ -86,6 +91,72 @@ async def test_continuations_are_graded(tmp_path: Path, store: Store, verifier: 
     assert outcomes[0].completion == right
     assert outcomes[3].completion is None
     assert {o.exactness for o in outcomes} == {"recorded"}
+
+
+async def test_completions_are_paired_with_rows_in_any_order(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    rows = [make_row(n) for n in range(6)]
+    tape = make_tape(tmp_path, {row.id: [f"</think>\\boxed{{{10 * n + 1}}}"] for n, row in enumerate(rows)})
+    runner = make_runner(RECORDED, tape, store, verifier)
+    await runner.generate(rows)
+    expected = {row.id: f"</think>\\boxed{{{10 * n + 1}}}" for n, row in enumerate(rows)}
+    for order in (rows, rows[::-1], rows[3:] + rows[:3], rows[4:5], [rows[2], rows[2]]):
+        outcomes = [outcome async for outcome in runner.outcomes(order)]
+        assert [outcome.row_id for outcome in outcomes] == [row.id for row in order]
+        assert [outcome.completion for outcome in outcomes] == [expected[row.id] for row in order]
+        assert {outcome.verdict for outcome in outcomes} == {"correct"}
+
+
+async def test_a_row_that_was_not_generated_has_no_outcome(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    rows = [make_row(n) for n in range(3)]
+    tape = make_tape(tmp_path, {row.id: [r"</think>\boxed{1}"] for row in rows})
+    runner = make_runner(RECORDED, tape, store, verifier)
+    await runner.generate(rows[:2])
+    with pytest.raises(DataError, match=f"row {rows[2].id}: has no completions of this run"):
+        _ = [outcome async for outcome in runner.outcomes([rows[0], rows[2], rows[1]])]
+
+
+async def test_a_row_whose_question_is_missing_is_refused_before_anything_is_sampled(
+    tmp_path: Path, store: Store, verifier: RuleVerifier
+) -> None:
+    row = make_row(9)
+    runner = make_runner(RECORDED, make_tape(tmp_path, {row.id: ["x"]}), store, verifier)
+    with pytest.raises(DataError, match=r"its question 'q9' is missing from the data set's questions"):
+        await runner.generate([row])
+    assert runner.generated == 0
+
+
+async def test_a_questions_unit_and_tolerance_count(tmp_path: Path, store: Store, verifier: RuleVerifier) -> None:
+    row = make_row(0)
+    runner = make_runner(RECORDED, make_tape(tmp_path, {row.id: [r"</think>\boxed{1.05}"]}), store, verifier)
+    runner.questions = {"q0": replace(make_question(0), reference=MathReference("1", "km", 0.1))}
+    (outcome,) = await score(runner, [row])
+    assert (outcome.answer, outcome.unit, outcome.tolerance, outcome.verdict) == ("1", "km", 0.1, "correct")
+
+
+def test_a_row_takes_some_tens_of_bytes() -> None:
+    count, rows = 20_000, GeneratedRows()
+    ids = [content_id("row", n) for n in range(count)]
+    keys = [content_id("key", n) for n in range(count)]
+    tracemalloc.start()
+    try:
+        for row_id, key in zip(ids, keys, strict=True):
+            rows.add(row_id, GeneratedRow(key, 7))
+        added, _ = tracemalloc.get_traced_memory()
+        found = [rows.find(row_id) for row_id in ids[:10]]
+        in_order, _ = tracemalloc.get_traced_memory()
+        found += [rows.find(ids[n]) for n in (count - 1, 5, 12_345)]
+        shuffled, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [GeneratedRow(keys[n], 7) for n in [*range(10), count - 1, 5, 12_345]]
+    assert added < 70 * count
+    assert in_order < 70 * count
+    assert shuffled < 100 * count
+    assert rows.find(content_id("another")) is None
 
 
 async def test_several_samples_a_row_are_outcomes_of_their_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
@@ -20,6 +21,7 @@ import pytest
 from offtraj.errors import StoreError
 from offtraj.model.completion import Completion
 from offtraj.store import Choice, Origin, Salvaged, Store, StoredVerdict, inspect, prune
+from offtraj.store.wal import lost_in_log
 
 EQUAL = StoredVerdict("equal", "")
 DONE = Completion("  text \x00 ä\u2028\r\n", "stop", 7, 3)
@@ -76,13 +78,11 @@ def test_a_changed_byte_inside_a_text_is_said_and_that_sample_alone_is_removed(t
     flip(path, path.read_bytes().index(b"the 5th answer") + 6)
     with Store(path) as store:
         assert store.completion("k", 4) is not None
-        with pytest.raises(
-            StoreError, match=r"store.sqlite: sample 5 of k is not what was stored.*`offtraj store prune"
-        ):
+        with pytest.raises(StoreError, match=r"store.sqlite: sample 5 of k is damaged.*`offtraj store prune"):
             store.completion("k", 5)
     found = inspect(path)
     assert (found.damaged, found.named, found.problems, found.whole) == (1, ["completion k, sample 5"], [], False)
-    done = prune(path, Choice(damaged=True), verifier="v")
+    done = prune(path, Choice(damaged=True), verifiers=["v"])
     assert (done.completions, done.verdicts, done.salvaged) == (1, 0, None)
     with Store(path) as store:
         assert store.samples("k") == set(range(9)) - {5}
@@ -96,9 +96,9 @@ def test_a_changed_verdict_is_said(tmp_path: Path) -> None:
     flip(path, path.read_bytes().index(b"because"))
     with Store(path) as store:
         assert store.verdicts(["b"]) == {"b": EQUAL}
-        with pytest.raises(StoreError, match="the verdict a is not what was stored"):
+        with pytest.raises(StoreError, match="the verdict a is damaged"):
             store.verdicts(["a", "b"])
-    assert prune(path, Choice(damaged=True), verifier="v").verdicts == 1
+    assert prune(path, Choice(damaged=True), verifiers=["v"]).verdicts == 1
     assert inspect(path).whole
 
 
@@ -130,7 +130,7 @@ def test_no_damage_gives_a_wrong_text_and_what_can_be_read_is_kept(tmp_path: Pat
                         continue
         except StoreError:
             assert how == "cut"
-        prune(path, Choice(damaged=True), verifier="v")
+        prune(path, Choice(damaged=True), verifiers=["v"])
         there = kept(path, wanted)
         assert inspect(path).whole
         if how == "cut":
@@ -147,9 +147,9 @@ def test_a_cut_off_file_is_made_anew_of_what_is_left(tmp_path: Path) -> None:
         StoreError, match="malformed: the file is damaged: restore it .*store prune --damaged --workspace"
     ):
         Store(path)
-    with pytest.raises(StoreError, match="is broken: mend it first, with --damaged and nothing else"):
-        prune(path, Choice(damaged=True, older_than=0), verifier="v")
-    done = prune(path, Choice(damaged=True), verifier="v")
+    with pytest.raises(StoreError, match="is broken: repair it first, with --damaged and no other option"):
+        prune(path, Choice(damaged=True, older_than=0), verifiers=["v"])
+    done = prune(path, Choice(damaged=True), verifiers=["v"])
     there = kept(path, wanted)
     assert isinstance(done.salvaged, Salvaged)
     assert done.salvaged.completions == len(there) > len(wanted) // 2
@@ -165,7 +165,7 @@ def test_a_damaged_log_is_said_and_given_up_only_when_told(tmp_path: Path) -> No
         with pytest.raises(StoreError, match=r"store.sqlite-wal: is damaged at byte \d+: \d+ transactions behind it"):
             use(path)  # type: ignore[operator]
     assert (path.read_bytes(), log.read_bytes()) == before
-    prune(path, Choice(damaged=True), verifier="v")
+    prune(path, Choice(damaged=True), verifiers=["v"])
     with Store(path) as store:
         assert store.samples("k") == set(range(len(store.samples("k"))))
         assert 20 <= len(store.samples("k")) <= 26
@@ -209,20 +209,20 @@ def foreign(path: Path) -> None:
     [
         (
             lambda path: path.write_bytes(b"no database at all" * 100),
-            "is not a database: the file is no workspace: use",
+            "is not a database: the file is not a workspace: use",
         ),
         (
             lambda path: path.write_bytes(b"x"),
-            "of the workspace that was here 1 bytes are left: restore it from a copy",
+            "only 1 bytes of the workspace are left: restore it from a copy",
         ),
         (
             lambda path: path.touch(),
-            "of the workspace that was here 0 bytes are left: restore it from a copy, or remove",
+            "only 0 bytes of the workspace are left: restore it from a copy, or remove",
         ),
         (directory, "is a folder, not a workspace's file: use another --workspace"),
-        (alone, "is missing, and store.sqlite-wal, which belongs to it, is there: bring it back, or move"),
+        (alone, "is missing, and store.sqlite-wal, which belongs to it, is not: restore it, or move"),
         (newer, "the workspace is of version 99, this program's is 2: update offtraj, or use another --workspace"),
-        (foreign, "is another program's database: use another --workspace"),
+        (foreign, "is the database of another program: use another --workspace"),
     ],
 )
 def test_what_is_no_workspace_is_said_and_left_alone(
@@ -235,7 +235,7 @@ def test_what_is_no_workspace_is_said_and_left_alone(
         return {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
 
     before = content()
-    for use in (Store, inspect, lambda path: prune(path, Choice(damaged=True), verifier="v")):
+    for use in (Store, inspect, lambda path: prune(path, Choice(damaged=True), verifiers=["v"])):
         with pytest.raises(StoreError, match=message):
             use(path)
     assert content() == before
@@ -333,3 +333,25 @@ def test_bringing_up_to_date_may_be_killed(tmp_path: Path) -> None:
     with Store(path) as store:
         assert len(store.samples("k")) == 20_000
     assert inspect(path).whole
+
+
+def test_a_frame_that_another_process_is_writing_is_no_damage(tmp_path: Path) -> None:
+    """The reader is overtaken: the first frame is of the log before, those behind it are written already."""
+    path = tmp_path / "store.sqlite"
+    with Store(path) as store:
+        for n in range(3):
+            store.put_completions([(f"{n}", 0, Completion("x" * 5000, "stop", 1, 1))])
+        written = (tmp_path / "store.sqlite-wal").read_bytes()
+    torn = bytearray(written)
+    torn[32 + 8 : 32 + 16] = bytes(8)  # the salt of the log before
+
+    class Overtaken:
+        def __init__(self, *contents: bytes) -> None:
+            self.contents = list(contents)
+
+        def open(self, mode: str) -> io.BytesIO:
+            return io.BytesIO(self.contents.pop(0) if len(self.contents) > 1 else self.contents[0])
+
+    assert lost_in_log(Overtaken(written)) is None
+    assert lost_in_log(Overtaken(torn, written)) is None
+    assert lost_in_log(Overtaken(torn)) is not None

@@ -119,7 +119,8 @@ def test_a_full_disk_is_said_and_after_making_room_it_goes_on(small_disk: Path) 
 
     with Store(path) as store:
         with pytest.raises(
-            StoreError, match="make room and run the same command again: it continues|disk is full, make room"
+            StoreError,
+            match="free disk space and run the same command again: it continues|disk is full, free disk space",
         ):
             put_all(store, 1000)
         stopped = len(put)

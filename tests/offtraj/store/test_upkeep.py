@@ -61,10 +61,10 @@ def test_a_workspace_says_what_it_keeps_of_whom(mixed: Path) -> None:
     ],
 )
 def test_what_all_options_choose_is_removed(mixed: Path, choice: Choice, removed: tuple[int, int]) -> None:
-    planned = prune(mixed, choice, verifier="new", dry_run=True)
+    planned = prune(mixed, choice, verifiers=["new"], dry_run=True)
     found = inspect(mixed)
     assert sum(kept.count for kept in found.completions.values()) == 10
-    done = prune(mixed, choice, verifier="new")
+    done = prune(mixed, choice, verifiers=["new"])
     assert (done.completions, done.verdicts) == (planned.completions, planned.verdicts) == removed
     assert done.bytes == removed[0] * 9000
     after = inspect(mixed)
@@ -80,11 +80,11 @@ def test_what_all_options_choose_is_removed(mixed: Path, choice: Choice, removed
 def test_nothing_chosen_unknown_models_and_no_workspace_are_wrong_usage(mixed: Path, tmp_path: Path) -> None:
     for choice, message in [
         (Choice(), "nothing is chosen"),
-        (Choice(models=("c",)), "nothing of it is kept: there is a, b"),
+        (Choice(models=("c",)), "the workspace has no completions of it, only of a, b"),
     ]:
         with pytest.raises(UsageError, match=message):
-            prune(mixed, choice, verifier="new")
-    for use in (inspect, lambda path: prune(path, Choice(damaged=True), verifier="new")):
+            prune(mixed, choice, verifiers=["new"])
+    for use in (inspect, lambda path: prune(path, Choice(damaged=True), verifiers=["new"])):
         with pytest.raises(UsageError, match="there is no workspace: give its folder with --workspace"):
             use(tmp_path / "none" / "store.sqlite")
     assert not (tmp_path / "none").exists()
@@ -104,11 +104,11 @@ def test_nothing_is_removed_while_another_process_uses_it(mixed: Path) -> None:
         with pytest.raises(
             StoreError, match="another process uses the workspace.*nothing was removed: prune when that"
         ):
-            prune(mixed, Choice(models=("a",)), verifier="new")
-        assert prune(mixed, Choice(models=("a",)), verifier="new", dry_run=True).completions == 8
+            prune(mixed, Choice(models=("a",)), verifiers=["new"])
+        assert prune(mixed, Choice(models=("a",)), verifiers=["new"], dry_run=True).completions == 8
         assert inspect(mixed).whole
         assert process.communicate("\n")[0] == "3\n"
-    assert prune(mixed, Choice(models=("a",)), verifier="new").completions == 8
+    assert prune(mixed, Choice(models=("a",)), verifiers=["new"]).completions == 8
 
 
 def test_removing_may_be_killed(tmp_path: Path) -> None:

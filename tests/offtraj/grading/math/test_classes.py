@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from offtraj.grading.math.answer import Answer, find_answer
@@ -232,6 +232,13 @@ def test_a_whole_number_is_one_however_it_is_grouped(value: int) -> None:
 
 
 @given(st.text(alphabet="0123456789.,+-*/^_{}[]()\\ $abxfrcteπ½²−≤°%:", max_size=60))
+@example("*$*")
+@example("2* *3")
+@example(r"\{,}5")
+@example("{{,}}")
+@example(r"\**[")
+@example(r"\frac\text{\,2}4")
+@example(r"\text{" * 20 + "5" + "}" * 20)
 def test_any_text_is_read_and_tidying_twice_changes_nothing(text: str) -> None:
     once = normalise(text)
     assert normalise(once) == once

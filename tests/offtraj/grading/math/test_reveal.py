@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from offtraj.grading.math.pool import WorkerPool
-from offtraj.grading.math.reveal import candidates, revealed_at
+from offtraj.grading.math.reference import MathReference
+from offtraj.grading.math.reveal import MathStatements, candidates
 from offtraj.grading.math.rule import RuleVerifier
 
 
@@ -42,10 +43,18 @@ async def rule() -> AsyncIterator[RuleVerifier]:
 async def test_the_first_statement_of_the_answer_is_found(
     rule: RuleVerifier, text: str, gold: str, upto: str | None
 ) -> None:
-    assert await revealed_at(candidates(text), gold, rule) == (None if upto is None else len(upto))
+    assert await MathStatements(text, rule).first(MathReference(gold)) == (None if upto is None else len(upto))
 
 
 def test_candidates_come_in_the_order_of_the_text() -> None:
     stated = candidates(r"x = 3. Then \boxed{4}. The answer is 5. It equals 6.")
     assert [candidate.value for candidate in stated] == ["3", "4", "5", "5", "6"]
     assert [candidate.end for candidate in stated] == sorted(candidate.end for candidate in stated)
+
+
+def test_a_distractor_states_the_answer_where_a_fast_comparison_finds_it() -> None:
+    stated = MathStatements(r"So x = 7. Then \boxed{\frac{1}{2}}.", RuleVerifier())
+    assert stated.contain(MathReference("7"))
+    assert stated.contain(MathReference("0.5"))
+    assert not stated.contain(MathReference("3"))
+    assert not stated.contain(MathReference(r"\sqrt{1/4}"))  # that takes algebra

@@ -8,14 +8,20 @@ from collections.abc import Sequence
 import pytest
 from support.judge import student
 
-from offtraj.grading.grader import Grader, GradingItem
+from offtraj.grading.grader import GradingItem
 from offtraj.grading.judge.audit import Audit, AuditReport, chosen, known_wrong
 from offtraj.grading.judge.judge import Judge
 from offtraj.grading.math.answer import Answer
+from offtraj.grading.math.grader import MathGrader
+from offtraj.grading.math.reference import MathReference
 from offtraj.grading.math.rule import Comparison
 from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion, FinishReason, Message
 from offtraj.store import Store
+
+
+def item(gold: str, question: str = "") -> GradingItem:
+    return GradingItem(question, MathReference(gold))
 
 
 class Exact:
@@ -64,36 +70,36 @@ class Exact:
 async def test_a_verdict_says_who_decided_and_why(
     store: Store, text: str | None, finish: FinishReason | None, verdict: Verdict
 ) -> None:
-    assert await Grader(Exact(), store).grade("5", text, finish) == verdict
+    assert await MathGrader(Exact(), store).grade(item("5"), text, finish) == verdict
 
 
 async def test_the_same_pair_is_compared_once(store: Store) -> None:
     verifier = Exact()
-    grader = Grader(verifier, store)
-    await asyncio.gather(*(grader.grade("5", r"\boxed{6}", "stop") for _ in range(20)))
-    await Grader(verifier, store).grade("5", r"So \boxed{6}", "length")
+    grader = MathGrader(verifier, store)
+    await asyncio.gather(*(grader.grade(item("5"), r"\boxed{6}", "stop") for _ in range(20)))
+    await MathGrader(verifier, store).grade(item("5"), r"So \boxed{6}", "length")
     assert verifier.asked == [("5", "6")]
 
 
 async def test_another_verifier_asks_again(store: Store) -> None:
-    await Grader(Exact(), store).grade("5", r"\boxed{6}", "stop")
+    await MathGrader(Exact(), store).grade(item("5"), r"\boxed{6}", "stop")
     other = Exact("exact-2")
-    await Grader(other, store).grade("5", r"\boxed{6}", "stop")
+    await MathGrader(other, store).grade(item("5"), r"\boxed{6}", "stop")
     assert len(other.asked) == 1
 
 
 async def test_what_was_undecided_is_tried_again(store: Store) -> None:
     verifier = Exact()
     for _ in range(2):
-        await Grader(verifier, store).grade("5", r"\boxed{?}", "stop")
+        await MathGrader(verifier, store).grade(item("5"), r"\boxed{?}", "stop")
     assert len(verifier.asked) == 2
 
 
 async def test_gold_answers_that_verify_are_remembered(store: Store) -> None:
     verifier = Exact()
-    grader = Grader(verifier, store)
-    assert [await grader.verifies("5") for _ in range(2)] == [True, True]
-    assert [await grader.verifies("?") for _ in range(2)] == [False, False]
+    grader = MathGrader(verifier, store)
+    assert [await grader.verifies(MathReference("5")) for _ in range(2)] == [True, True]
+    assert [await grader.verifies(MathReference("?")) for _ in range(2)] == [False, False]
     assert verifier.asked == [("5", "5"), ("?", "?"), ("?", "?")]
 
 
@@ -137,17 +143,17 @@ async def test_a_judge_is_asked_only_where_the_rule_does_not_pass(
     store: Store, text: str | None, finish: FinishReason, verdict: Verdict, asked: list[str]
 ) -> None:
     chat = Decided("five")
-    grader = Grader(Exact(), store, Judge(chat, store))
-    assert await grader.grade(GradingItem("5", "How many?"), text, finish) == verdict
+    grader = MathGrader(Exact(), store, Judge(chat, store))
+    assert await grader.grade(item("5", "How many?"), text, finish) == verdict
     assert chat.asked == asked
 
 
-async def test_passes_are_audited_with_canaries_beside_them(store: Store) -> None:
+async def test_passes_are_audited_each_with_a_negative_control(store: Store) -> None:
     chat = Decided("1", "2", "4", "9")  # confirms three passes of four, and falls for one negative control
-    grader = Grader(Exact(), store, Judge(chat, store), Audit(share=1.0, seed=0))
+    grader = MathGrader(Exact(), store, Judge(chat, store), Audit(share=1.0, seed=0))
     for _ in range(2):  # grading twice counts once
         for gold in "1234":
-            verdict = await grader.grade(GradingItem(gold, "q"), rf"\boxed{{{gold}}}", "stop")
+            verdict = await grader.grade(item(gold, "q"), rf"\boxed{{{gold}}}", "stop")
             assert verdict == Verdict("correct", "rule", "boxed")  # whatever the judge says
     assert chat.asked == ["1", "3", "2", "5", "3", "7", "4", "9"]
     assert grader.audit is not None
@@ -174,5 +180,5 @@ def test_a_share_is_chosen_by_hash() -> None:
         (r"\text{north}", None),
     ],
 )
-def test_a_canary_is_the_gold_answer_with_another_number(gold: str, wrong: str | None) -> None:
+def test_a_negative_control_is_the_gold_answer_with_another_number(gold: str, wrong: str | None) -> None:
     assert known_wrong(gold) == wrong

@@ -1,4 +1,4 @@
-"""What is shown while something is waited for."""
+"""What is displayed while work is done or waited for."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import sys
 
 import pytest
 
-from offtraj.cli import console
+from offtraj._util import progress_bars
 
 
 def test_waiting_is_a_plain_line_now_and_then_where_the_output_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with console.show_progress() as progress:
+    with progress_bars.show_progress() as progress:
         for second in range(5):
             progress.wait(f"starting: {second} s")
         progress.wait("")
         progress.wait("starting again")
-        monkeypatch.setattr(console, "_EVERY", 0.0)
+        monkeypatch.setattr(progress_bars, "_EVERY", 0.0)
         progress.wait("starting still")
     assert capsys.readouterr().err.splitlines() == ["starting: 0 s", "starting again", "starting still"]
 
 
 PROGRAM = """
 import time
-from offtraj.cli.console import show_progress
+from offtraj._util.progress_bars import show_progress
 with show_progress() as progress:
     on_progress = progress("solo", 4)
     progress.wait("starting vLLM: [1] s")
