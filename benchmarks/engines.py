@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from offtraj._util.packaged import packaged
-from offtraj.engines.engine import open_engine
+from offtraj.engines.kinds import open_engine
 from offtraj.model.completion import Completion, Request, SamplingParams
 from offtraj.model.model import Model, model_at
 from offtraj.spec import EngineSpec, TransformersSpec, VllmSpec

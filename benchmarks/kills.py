@@ -28,7 +28,7 @@ from support.models import make_model
 from support.proxy import at_random, proxying
 from support.server import serving
 
-OPTIONS = {"timeout": 2.0, "max_retries": 8, "patience": 20.0, "concurrency": 32}
+OPTIONS = {"timeout": 2.0, "max_retries": 8, "max_wait": 20.0, "concurrency": 32}
 ROUND = 10  # kills of one build and run
 
 

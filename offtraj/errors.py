@@ -31,6 +31,7 @@ __all__ = [
     "SpecError",
     "StoreError",
     "UsageError",
+    "first_line",
     "import_extra",
 ]
 
@@ -81,6 +82,12 @@ class HubError(OfftrajError):
 
 class StoreError(OfftrajError):
     """The workspace's database is damaged, locked or of another version."""
+
+
+def first_line(error: BaseException, *, empty: str | None = None) -> str:
+    """The first line of an error's message; where it has none, `empty`, which is the name of its type by default."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__ if empty is None else empty
 
 
 def import_extra(module: str, *, extra: str, purpose: str) -> ModuleType:

@@ -17,7 +17,7 @@ from support.disturbed import BUILD, COMMAND, RUN, answering, asked, results, st
 from support.proxy import FAULTS, SURVIVED, Exchange, Fault, Proxy, at_random, calm, proxying, scheduled
 from support.server import CompletionServer, serving
 
-from offtraj.engines.engine import open_engine
+from offtraj.engines.kinds import open_engine
 from offtraj.engines.sampler import request_key
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams
@@ -25,7 +25,7 @@ from offtraj.model.model import Model, model_at
 from offtraj.spec import OpenAISpec
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-OPTIONS: dict[str, Any] = {"timeout": 2.0, "max_retries": 8, "patience": 5.0, "concurrency": 32}
+OPTIONS: dict[str, Any] = {"timeout": 2.0, "max_retries": 8, "max_wait": 5.0, "concurrency": 32}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ async def test_many_faults_at_once_change_nothing(
     requests = make_requests(model, 120)
     faults = [fault for fault in SURVIVED if fault != "hang"]
     async with proxying(server.base_url, plan=at_random(seed, 0.35, faults), away=0.1) as proxy:
-        replies = await ask(proxy, model, requests, max_retries=20, patience=60.0)
+        replies = await ask(proxy, model, requests, max_retries=20, max_wait=60.0)
         met = Counter(exchange.fault for exchange in proxy.completions)
     assert texts(replies) == expected(requests, answer)
     assert len(met) > 10
@@ -128,7 +128,7 @@ async def test_a_server_that_says_when_to_come_again_is_not_asked_before(
 ) -> None:
     plan = scheduled({1: fault, 2: fault, 4: fault})
     async with proxying(server.base_url, plan=plan) as proxy:
-        texts(await ask(proxy, model, make_requests(model, 4), concurrency=1, patience=30.0))
+        texts(await ask(proxy, model, make_requests(model, 4), concurrency=1, max_wait=30.0))
         exchanges = proxy.completions
     told = [exchange for exchange in exchanges if exchange.until is not None]
     assert len(told) == 3
@@ -142,8 +142,8 @@ async def test_a_server_that_refuses_for_ever_is_given_up_and_not_pestered(
     model: Model, server: CompletionServer
 ) -> None:
     async with proxying(server.base_url, plan=lambda e: None if e.asked is None else "429") as proxy:
-        with pytest.raises(EngineError, match="refused for longer than `patience`, 1.5 s: 429"):
-            await ask(proxy, model, make_requests(model, 40), patience=1.5)
+        with pytest.raises(EngineError, match="refused for longer than `max_wait`, 1.5 s: 429"):
+            await ask(proxy, model, make_requests(model, 40), max_wait=1.5)
         assert len(proxy.completions) < 60
 
 
@@ -166,7 +166,7 @@ async def test_a_prompt_that_is_too_long_is_asked_for_once(
 
 async def test_another_prompt_than_was_sent_ends_the_run(model: Model, server: CompletionServer) -> None:
     async with proxying(server.base_url, plan=scheduled({2: "other-ids"})) as proxy:
-        with pytest.raises(EngineError, match="saw another prompt than was sent"):
+        with pytest.raises(EngineError, match="saw a prompt that differs from the one sent"):
             await ask(proxy, model, make_requests(model, 6))
 
 
@@ -366,7 +366,7 @@ def test_a_full_disk_is_said_and_with_more_room_it_goes_on(
         assert built.returncode == 1, built.stderr
         assert len(lines_of(built.stderr)) == 1, built.stderr
         assert "full" in built.stderr
-        assert "make room and run the same command again" in built.stderr
+        assert "free disk space and run the same command again" in built.stderr
         subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
         kept = stored(folder)
         assert 0 < len(kept) < 120

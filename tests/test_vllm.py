@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.vllm import ENGINE, ROOT, alive, gone, vllm_python
 
-from offtraj.engines.engine import open_engine
+from offtraj.engines.kinds import open_engine
 from offtraj.engines.vllm.command import vllm_command
 from offtraj.engines.vllm.server import VllmServer
 from offtraj.model.completion import Completion, Request, SamplingParams

@@ -76,12 +76,12 @@ def test_the_doctor_finds_it_exact(
     told = _told(diagnosis)
     for mode in ("ids", "text", "chat"):  # R1's template keeps a turn as it is, and the BOS is not doubled
         assert told[f"prompts: {mode}"] == "taken: the same ids for each of 8 texts"
-    assert told["echo"] == "the server says which ids it saw, and a run compares them"
-    assert told["n"] == "two choices for two asked"
+    assert told["echo"] == "the server reports the ids that it saw, and a run compares them"
+    assert told["n"] == "two choices for two requested"
     assert told["stop"].startswith(("completions end with 1 '<|end|>'", "no completion ended"))
     if engine == "text":
         assert told["seed"].startswith("the same seed gives the same 32 tokens")
-        assert told["sampling settings"] == "those of the request alone"  # a server of ours has no defaults of its own
+        assert told["sampling settings"] == "only those of the request"  # a server of ours has no defaults of its own
 
 
 def _told(diagnosis: Diagnosis) -> dict[str, str]:

@@ -1,3 +1,3 @@
-"""The protocol: which questions qualify, how steers are made, which rows a spec and its samples give."""
+"""The protocol: which questions qualify, how trajectories are cut, and which rows the tests compose from them."""
 
 __all__: list[str] = []

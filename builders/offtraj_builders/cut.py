@@ -1,7 +1,7 @@
 """Cutting a trajectory: pure functions from a text and a share to a slice of that text.
 
-Every cut is a slice of the original: no strip, no normalisation. Lengths are shares of the trajectory's
-tokens, in the tokenizer of whoever wrote it (`tokens`).
+A cut is a slice of the original text, without stripping or normalisation. Lengths are shares of the trajectory's
+tokens, by the tokenizer of the model that wrote it. Where sentences end is left to `sentences`.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ class Cut(NamedTuple):
     """A slice of a trajectory's thinking, from its start."""
 
     end: int
-    """Behind its last character."""
+    """Offset behind its last character."""
     tokens: int
-    """Its length in tokens; a token that the end runs through counts."""
+    """Length in tokens; a token that is cut in two counts as one."""
 
 
 def cut_own(spans: TokenSpans, ends: SentenceEnds, position: float, *, at_least: int = 0) -> Cut:
-    """The model's own segment: the first `position` of its tokens, to the nearest sentence end.
+    """The model's own segment: the first `position` of its tokens, up to the nearest sentence end.
 
-    At position 0 it is empty. At any other it holds at least one sentence, so that no position repeats
-    position 0; of two ends equally near, the earlier is taken (paper, section 2.1).
+    It is empty at position 0 and has at least one sentence at any other, so that no position repeats position 0. The
+    earlier of two equally near ends is taken (paper, section 2.1).
 
     Args:
         spans: The tokens of the thinking.
         ends: Its sentence ends.
         position: Share of its tokens, from 0 to below 1.
-        at_least: Characters that are kept whatever the position (`first_paragraph`).
+        at_least: Number of characters that are kept at any position (`first_paragraph`).
     """
     end = 0
     if position > 0:
@@ -45,9 +45,9 @@ def cut_own(spans: TokenSpans, ends: SentenceEnds, position: float, *, at_least:
 
 
 def cut_steer(spans: TokenSpans, ratio: float) -> Cut:
-    """A steer: the first `ratio` of its tokens, and at least one (paper, sections 2.1 and 2.2).
+    """A steer: the first `ratio` of its tokens, at least one (paper, sections 2.1 and 2.2).
 
-    A character that several tokens share is taken whole.
+    A character that consists of several tokens is never split.
     """
     end = spans.end_of(max(1, spans.budget(ratio)))
     return Cut(end, spans.before(end))

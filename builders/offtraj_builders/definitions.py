@@ -1,4 +1,4 @@
-"""The tests of the benchmark, in the order in which they are reported; a new one is one more entry."""
+"""The tests of the benchmark, in the order in which they are reported; a new test is one more entry of `TESTS`."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def definition(name: str) -> TestDefinition:
 
 
 def test_order(name: str) -> int:
-    """Sort key of a test's name; tests of other versions come last."""
+    """Sort key of a test's name; tests that this version does not know come last."""
     names = test_names()
     return names.index(name) if name in names else len(names)
 
 
 def parse_set(config: str) -> SetName | None:
-    """The steered set that a configuration holds; none for one that holds something else.
+    """The steered set that a configuration of a data set holds; `None` for other configurations.
 
-    A model's name may itself contain `--`: the test ends at the first.
+    The test's name ends at the first `--`: a model's name may contain others.
     """
     name, _, model = config.partition("--")
     test = next((test for test in TESTS if test.name == name), None)
@@ -58,6 +58,6 @@ def parse_set(config: str) -> SetName | None:
 
 
 def closes_thinking(test: str, variant: str) -> bool:
-    """Whether rows of a variant end the thinking; false for tests and variants of other versions."""
+    """Whether the rows of a variant end the thinking; false for a test or variant that this version does not know."""
     found = next((one for one in TESTS if one.name == test), None)
     return found is not None and any(one.name == variant and one.closes_thinking for one in found.variants)

@@ -1,4 +1,4 @@
-"""Guidability: a stronger model's correct thinking, unfinished, where the model fails (paper, section 2.2)."""
+"""Guidability: a stronger model's correct thinking begins a question that the model fails (paper, section 2.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from offtraj.model.trajectory import NONE
 from offtraj.run.question import Question
 from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import SoloSample, SolveRate
-from offtraj.spec import GuidabilitySpec, Subset, TestName
+from offtraj.spec import GuidabilitySpec, ModelSpec, Spec, Subset, TestName
 from offtraj_builders.cut import cut_steer
 from offtraj_builders.definition import Axis, TestDefinition, Variant
 from offtraj_builders.inputs import BuildInputs, Draft, delimiters_of, finish, qualifying, unhelpful
@@ -18,35 +18,35 @@ from offtraj_builders.selection import SelectionCounts, SelectionOf
 
 __all__ = ["GUIDABILITY", "Guidability", "wanted_questions"]
 
-AT_ONCE = 16  # trajectories that are composed together, so that no one waits for another's verification
+AT_ONCE = 16  # trajectories that are composed concurrently: each needs a verification
 TEST: TestName = "guidability"
 _SELECTING = ("default", "solvable")  # variants with questions of their own; the others derive from default
 
 
-def wanted_questions(inputs: BuildInputs, spec: GuidabilitySpec, models: Sequence[str]) -> frozenset[str]:
-    """Ids of the questions on which somebody is to be guided; the guides' own samples are not needed."""
+def wanted_questions(inputs: BuildInputs, spec: GuidabilitySpec, models: Sequence[ModelSpec]) -> frozenset[str]:
+    """Ids of the questions on which some model is guided; computed without the guides' solo samples."""
     return frozenset(
         question_id
         for model in models
         for variant in _SELECTING
         if variant in spec.variants
-        for question_id in _qualify(inputs, spec, model, variant)[0]
+        for question_id in _qualify(inputs, spec, model.id, variant)[0]
     )
 
 
 class Guidability:
-    """The guidability set of one model: what was chosen, with selection_counts, and its rows."""
+    """The guidability set of one model: its selections with their counts, and its rows."""
 
     def __init__(self, inputs: BuildInputs, spec: GuidabilitySpec, model: str) -> None:
-        """Choose questions and guides' trajectories."""
+        """Select questions and the guides' trajectories."""
         self._inputs, self._spec, self._model = inputs, spec, model
         self._seed = inputs.spec.seed
-        self.counts: list[SelectionCounts] = []
+        self.selection_counts: list[SelectionCounts] = []
         self._subsets: dict[str, dict[str, tuple[Subset, ...]]] = {}
         for variant in _SELECTING:
             if variant in spec.variants:
                 self._subsets[variant], selection_counts = _qualify(inputs, spec, model, variant)
-                self.counts += selection_counts
+                self.selection_counts += selection_counts
         self._guided = self._pick_guides()
         self.shared = frozenset(q for q, subsets in self._subsets.get("default", {}).items() if "shared" in subsets)
 
@@ -67,11 +67,11 @@ class Guidability:
 
     def _counts(self, of: SelectionOf) -> SelectionCounts:
         counts = SelectionCounts(TEST, self._model, None, None, of)
-        self.counts.append(counts)
+        self.selection_counts.append(counts)
         return counts
 
     def _pick_guides(self) -> dict[str, list[tuple[str, SoloSample]]]:
-        """Correct trajectories of each guide on each question of any variant."""
+        """The drawn correct trajectories of each guide, by question; over the questions of all variants."""
         picked: dict[str, list[tuple[str, SoloSample]]] = {}
         counts = self._counts("guide trajectories")
         wanted = set().union(*self._subsets.values())
@@ -121,7 +121,7 @@ class Guidability:
 def _qualify(
     inputs: BuildInputs, spec: GuidabilitySpec, model: str, variant: str
 ) -> tuple[dict[str, tuple[Subset, ...]], list[SelectionCounts]]:
-    """Question ids of a variant, each with the subsets that it is in."""
+    """The qualifying questions of a variant by id, each with its subsets; and what was kept and dropped."""
 
     def solved_too_often(rate: SolveRate) -> str | None:
         return None if rate.share <= spec.max_solve_rate else "solved_too_often"
@@ -135,6 +135,18 @@ def _qualify(
     return found, selection_counts
 
 
+def _rows_at_most(spec: Spec, test: GuidabilitySpec, questions: int) -> int:
+    """Each question has some trajectories of each guide, cut at each ratio; a row of both subsets is one row."""
+    each = len(spec.guides_of(test)) * min(test.trajectories_per_question, spec.sampling.samples)
+    variants = len(set(test.variants) - {"solvable"})  # a question is either of `solvable` or of the others
+    return len(test.ratios) * questions * each * max(1, variants)
+
+
+def _sources(spec: Spec, test: GuidabilitySpec, tested: Sequence[ModelSpec]) -> tuple[ModelSpec, ...]:
+    """The guides, where any model is tested."""
+    return spec.guides_of(test) if tested else ()
+
+
 def _not_always_solved(rate: SolveRate) -> str | None:
     return None if rate.full else "not_always_solved"
 
@@ -146,4 +158,7 @@ GUIDABILITY = TestDefinition(
     variants=(Variant("default"), Variant("solvable"), Variant("answer-forcing", closes_thinking=True)),
     guided=True,
     builder=Guidability,
+    rows_at_most=_rows_at_most,
+    sources=_sources,
+    source_questions=wanted_questions,
 )

@@ -1,4 +1,4 @@
-"""What both tests are made from, and how a composition becomes a row."""
+"""What the rows of every test are made from, and how a composition becomes a row."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from offtraj.grading.grader import Revealer
 from offtraj.model.prompt import fill_template
 from offtraj.model.trajectory import THINK, Delimiters
 from offtraj.run.question import Question
-from offtraj.run.row import Segment, SteeredRow
+from offtraj.run.row import Segment, SteeredRow, closes_thinking
 from offtraj.run.solo import Solo, SoloSample, SolveRate
-from offtraj.spec import GuidabilitySpec, RecoverabilitySpec, Spec, Subset, TestName
+from offtraj.spec import Spec, Subset, TestName, TestSpec
 from offtraj_builders.composition import compose, row_id
 from offtraj_builders.selection import SelectionCounts
 
@@ -26,26 +26,26 @@ class BuildInputs:
 
     spec: Spec
     template: str
-    """What a question is put into."""
+    """The prompt, with `{question}` where a question is inserted."""
     questions: tuple[Question, ...]
     solos: Mapping[str, Solo]
     """By model or guide id."""
     revealer: Revealer
-    """For whether a steer reveals the answer."""
+    """Decides whether a steer reveals the answer."""
 
     @cached_property
     def by_id(self) -> Mapping[str, Question]:
         """Questions by id."""
         return {question.id: question for question in self.questions}
 
-    def questions_of(self, test: RecoverabilitySpec | GuidabilitySpec) -> Sequence[Question]:
+    def questions_of(self, test: TestSpec) -> Sequence[Question]:
         """The questions of a test's benchmarks, in their order."""
         benchmarks = self.spec.benchmarks_of(test)
         return [question for question in self.questions if question.benchmark in benchmarks]
 
 
 class Draft(NamedTuple):
-    """A composition on its way to a row."""
+    """A composition before it becomes a row."""
 
     variant: str
     subsets: tuple[Subset, ...]
@@ -57,14 +57,14 @@ class Draft(NamedTuple):
 
 def qualifying(
     inputs: BuildInputs,
-    test: RecoverabilitySpec | GuidabilitySpec,
+    test: TestSpec,
     model: str,
     counts: SelectionCounts,
     reason: Callable[[SolveRate], str | None],
 ) -> tuple[str, ...]:
-    """Ids of the questions of a subset, in their order: those for whose solve rate there is no reason against.
+    """Ids of the questions of a subset, in their order: those whose solve rate `reason` does not reject.
 
-    In the shared subset every model of the test must qualify (paper, section 3.1).
+    In the shared subset a question must qualify for every model of the test (paper, section 3.1).
     """
     judges = [m.id for m in inputs.spec.models_of(test)] if counts.subset == "shared" else [model]
 
@@ -80,14 +80,14 @@ def qualifying(
 
 
 def unusable(sample: SoloSample) -> str | None:
-    """Why a trajectory can be no source of a segment; `None` when it can."""
+    """The reason why a trajectory cannot be the source of a segment; `None` when it can."""
     if not sample.closed:
         return "thinking_not_closed"
     return None if sample.thinks else "no_thinking"
 
 
 def unhelpful(sample: SoloSample) -> str | None:
-    """Why a trajectory is no correct one to cut; `None` when it is."""
+    """The reason why a trajectory cannot be used as a correct one; `None` when it can."""
     if sample.correct:
         return unusable(sample)
     reason = sample.verdict.reason
@@ -95,7 +95,7 @@ def unhelpful(sample: SoloSample) -> str | None:
 
 
 def delimiters_of(solo: Solo) -> Delimiters:
-    """The model's thinking delimiters; those of most models where a recording leaves them open."""
+    """The model's thinking delimiters; `<think>` and `</think>` where a recording does not state them."""
     return solo.model.delimiters or THINK
 
 
@@ -107,18 +107,16 @@ def finish(
     drafts: Sequence[Draft],
     counts: SelectionCounts,
 ) -> list[SteeredRow]:
-    """Rows of one question, in the order of the drafts; what the model could not go on from is dropped."""
+    """Rows of one question, in the order of the drafts; without those that the model could not continue."""
     solo = inputs.solos[model]
     close = delimiters_of(solo).close
     rate = solo.rate(question.id)
 
     def ends_thinking(draft: Draft) -> str | None:
-        # A delimiter inside a steer would end the thinking; answer-forcing ends it on purpose, at the end.
-        text = (
-            compose(draft.segments).removesuffix(close)
-            if draft.variant == "answer-forcing"
-            else compose(draft.segments)
-        )
+        # A delimiter inside a steer would end the thinking, unlike one that the variant puts at the end.
+        text = compose(draft.segments)
+        if closes_thinking(draft.segments):
+            text = text.removesuffix(close)
         return "contains_closing_delimiter" if close and close in text else None
 
     kept = counts.keep(drafts, ends_thinking)

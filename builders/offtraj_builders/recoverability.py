@@ -1,4 +1,4 @@
-"""Recoverability: the model's own correct thinking, cut, and a distraction put in (paper, section 2.1)."""
+"""Recoverability: the model's own correct thinking is cut and followed by a distractor (paper, section 2.1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from offtraj.model.trajectory import first_paragraph
 from offtraj.run.question import Question
 from offtraj.run.row import Segment, SteeredRow
 from offtraj.run.solo import SoloSample, SolveRate
-from offtraj.spec import RecoverabilitySpec, Subset, TestName
+from offtraj.spec import ModelSpec, RecoverabilitySpec, Spec, Subset, TestName
 from offtraj_builders.composition import transition
 from offtraj_builders.cut import cut_own, cut_steer
 from offtraj_builders.definition import Axis, TestDefinition, Variant
@@ -32,32 +32,32 @@ class _Distractor(NamedTuple):
     segment: Segment
     question: Question
     stated: Statements
-    """What it states, for whether it gives an answer away."""
+    """The values that it states, to see whether it reveals an answer."""
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """What one variant's distractors are chosen from."""
+    """The distractors that one variant selects from."""
 
     distractors: Sequence[_Distractor]
     ids: Sequence[bytes]
 
 
 class Recoverability:
-    """The recoverability set of one model: what was chosen, with selection_counts, and its rows.
+    """The recoverability set of one model: its selections with their counts, and its rows.
 
-    One distractor serves all positions of a trajectory, so that positions differ in nothing else.
+    All positions of a trajectory have the same distractor, so that they differ in nothing else.
     """
 
     def __init__(self, inputs: BuildInputs, spec: RecoverabilitySpec, model: str) -> None:
-        """Choose trajectories and distractors.
+        """Select trajectories and distractors.
 
         Raises:
-            BuildError: when there are trajectories, but distractors from their own questions only.
+            BuildError: when every distractor is about the same question as the trajectories.
         """
         self._inputs, self._spec, self._model = inputs, spec, model
         self._seed = inputs.spec.seed
-        self.counts: list[SelectionCounts] = []
+        self.selection_counts: list[SelectionCounts] = []
         self.shared: frozenset[str] = frozenset()
         self._allowed: tuple[tuple[str, str], list[_Distractor]] | None = None  # of the question in hand
         self._picks = self._pick_own()
@@ -76,14 +76,14 @@ class Recoverability:
 
     def _counts(self, of: SelectionOf, subset: Subset | None = None, variant: str | None = None) -> SelectionCounts:
         counts = SelectionCounts(TEST, self._model, variant, subset, of)
-        self.counts.append(counts)
+        self.selection_counts.append(counts)
         return counts
 
     def _needs(self, pool: str) -> bool:
         return bool(self._picks) and any((v == "cross-model") == (pool == "cross-model") for v in self._spec.variants)
 
     def _pick_own(self) -> dict[SoloSample, tuple[Subset, ...]]:
-        """Correct trajectories of the model, each with the subsets that it was drawn for."""
+        """The drawn correct trajectories of the model, each with its subsets."""
         picks: dict[SoloSample, tuple[Subset, ...]] = {}
         solo = self._inputs.solos[self._model]
         for subset in self._spec.subsets:
@@ -107,12 +107,12 @@ class Recoverability:
         return picks
 
     def _pool(self, variant: str) -> _Pool:
-        """At most `distractors` trajectories, from as many questions as possible, each cut."""
+        """At most `distractors` trajectories, from as many questions as possible, each cut at the ratio."""
         spec, inputs = self._inputs.spec, self._inputs
         writers = (
             [self._model]
             if variant == "default"
-            else [model.id for model in spec.distractors_of(self._spec, self._model)]
+            else [model.id for model in self._spec.distractors_of(spec, self._model)]
         )
         questions = {question.id for question in inputs.questions_of(self._spec)}
         counts = self._counts("distractors", variant=variant)
@@ -174,10 +174,10 @@ class Recoverability:
         return drafts
 
     def _distractor(self, sample: SoloSample, question: Question, pool: str) -> _Distractor | None:
-        """Another question's, with another gold answer: blindly finished, it is wrong for sure.
+        """A distractor of another question with another gold answer, so that its answer is wrong here.
 
-        The question orders the pool by hash, and its samples take one each: at position 0, where nothing
-        of their own is left, two samples with one distractor would be the same row.
+        The pool is ordered by a hash of the question, and the samples of a question take successive members: at
+        position 0, where the own segment is empty, two samples with the same distractor would be the same row.
         """
         if self._allowed is None or self._allowed[0] != (question.id, pool):
             chosen = self._pools[pool]
@@ -191,6 +191,20 @@ class Recoverability:
             self._allowed = ((question.id, pool), allowed)
         allowed = self._allowed[1]
         return allowed[sample.number % len(allowed)] if allowed else None
+
+
+def _rows_at_most(spec: Spec, test: RecoverabilitySpec, questions: int) -> int:
+    """Every drawn trajectory is cut at every position, for each variant and subset."""
+    cells = len(test.variants) * len(test.subsets) * len(test.positions)
+    return cells * min(test.trajectories, spec.sampling.samples * questions)
+
+
+def _sources(spec: Spec, test: RecoverabilitySpec, tested: Sequence[ModelSpec]) -> tuple[ModelSpec, ...]:
+    """The models that distract in the variant `cross-model`."""
+    if not test.crosses_models:
+        return ()
+    named = {source.id for model in tested for source in test.distractors_of(spec, model.id)}
+    return tuple(model for model in spec.participants if model.id in named)
 
 
 def _never_solved(rate: SolveRate) -> str | None:
@@ -208,4 +222,6 @@ RECOVERABILITY = TestDefinition(
     variants=(Variant("default"), Variant("keep-first-paragraph"), Variant("cross-model")),
     guided=False,
     builder=Recoverability,
+    rows_at_most=_rows_at_most,
+    sources=_sources,
 )

@@ -1,4 +1,4 @@
-"""What of a spec is to be built: which tests, for which models."""
+"""The tests and models of a spec that a build is limited to."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["Scope", "select"]
 
 @dataclass(frozen=True)
 class Scope:
-    """Which tests of which models are to be built."""
+    """The tests and models to build."""
 
     tests: tuple[TestName, ...]
     models: frozenset[str]
 
     def takes(self, spec: Spec, test: TestName) -> tuple[ModelSpec, ...]:
         """The selected models that take a test."""
-        declared = getattr(spec.tests, test)
+        declared = spec.tests.declared().get(test)
         if declared is None or test not in self.tests:
             return ()
         return tuple(model for model in spec.models_of(declared) if model.id in self.models)
 
 
 def select(spec: Spec, *, models: Collection[str] = (), tests: Collection[str] = ()) -> Scope:
-    """All of a spec, or the named models and tests.
+    """The named models and tests of a spec; all of them where none are named.
 
     Raises:
-        UsageError: for a name that the spec does not know, or a choice of which nothing is left.
+        UsageError: for a name that the spec does not declare, and where no named model takes a named test.
     """
-    known_tests: list[TestName] = [t for t in ("recoverability", "guidability") if getattr(spec.tests, t) is not None]
+    known_tests = list(spec.tests.declared())
     known_models = [model.id for model in spec.models]
     for what, names, known in (("model", models, known_models), ("test", tests, known_tests)):
         for name in names:

@@ -1,7 +1,7 @@
-"""Choosing by hash, and counting what was not chosen.
+"""Selection by hash, with counts of what was dropped and why.
 
-A choice depends on the seed and the ids of what is chosen among, on nothing else: there is no shared
-random stream, so adding a model or a question moves no one else's choice.
+A selection depends on the seed and the ids of its candidates only. There is no shared random stream, so that adding a
+model or a question changes no other selection.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass
 class SelectionCounts:
-    """What one selection kept and what it dropped, with the reasons."""
+    """The number of items that one selection kept and dropped, by reason."""
 
     test: TestName
     model: str
     variant: str | None
-    """None where the selection serves every variant."""
+    """`None` where the selection is for all variants."""
     subset: Subset | None
-    """None where it serves every subset."""
+    """`None` where it is for all subsets."""
     of: SelectionOf
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
     def keep(self, items: Iterable[T], reason: Callable[[T], str | None]) -> list[T]:
-        """Those items for which there is no reason to drop them; all are counted."""
+        """The items for which `reason` returns `None`; all items are counted."""
         kept = []
         for item in items:
             why = reason(item)
@@ -49,7 +49,7 @@ class SelectionCounts:
         return kept
 
     def limit(self, items: Sequence[T], most: int) -> list[T]:
-        """The first so many of what was kept; the others are dropped as `over_limit`."""
+        """The first `most` of the kept items; the others are counted as dropped, `over_limit`."""
         if over := max(0, len(items) - most):
             self.dropped["over_limit"] += over
             self.kept -= over
@@ -59,16 +59,16 @@ class SelectionCounts:
 def spread(
     items: Iterable[T], *, group: Callable[[T], K], order: Callable[[T], int], group_order: Callable[[K], int]
 ) -> list[T]:
-    """All items, one of each group first, then a second of each, and so on.
+    """All items: the first of each group, then the second of each, and so on.
 
-    So the first n stand on as many groups (questions) as possible: the paper's solve-rate strata come
-    about like this (Table 9), and n observations tell the most.
+    The first n items are then of as many groups (questions) as possible, which gives n observations the most
+    information, and the paper's solve-rate strata (Table 9).
 
     Args:
-        items: What to order.
-        group: Which group an item belongs to.
-        order: Rank of an item in its group.
-        group_order: Rank of a group.
+        items: The items.
+        group: The group of an item.
+        order: The rank of an item in its group.
+        group_order: The rank of a group.
     """
     groups: dict[K, list[T]] = {}
     for item in items:
@@ -82,15 +82,15 @@ def spread(
 
 
 def preference(seed: int, own: Sequence[str | int], pool: Sequence[T], ids: Sequence[bytes]) -> list[T]:
-    """The pool in an order of `own`'s own, by hash (rendezvous hashing).
+    """The pool in an order that is a hash of `own` and the members' ids (rendezvous hashing).
 
-    A new member is put in somewhere, and all others keep their order.
+    A new member of the pool does not change the order of the others.
 
     Args:
-        seed: The spec's.
-        own: Who chooses.
-        pool: What is chosen from.
-        ids: Each member's id.
+        seed: The spec's seed.
+        own: Ids of what the selection is for.
+        pool: The candidates.
+        ids: The id of each candidate.
     """
     key = rank(seed, *own).to_bytes(8, "big")
     order = sorted((hashlib.blake2b(key + one, digest_size=8).digest(), at) for at, one in enumerate(ids))

@@ -1,8 +1,8 @@
-"""Where the sentences of a reasoning trace end.
+"""The sentence ends of a reasoning trace, in English and Chinese.
 
-Reasoning traces are prose, formulas, lists and code in one. An end that is missed moves a cut to the next
-one; an end that is none tears a formula or a number apart. So this errs on the side of missing: nothing
-ends inside LaTeX, code, numbers or after abbreviations. It knows English and Chinese punctuation.
+Reasoning traces mix prose, formulas, lists and code. A missed end moves a cut to the next one, whereas a wrong end
+splits a formula or a number. Ends are therefore missed rather than invented: no sentence ends inside LaTeX, code or
+numbers, or after an abbreviation.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from bisect import bisect_left
 
 __all__ = ["SentenceEnds"]
 
-# One pass. Everything of interest begins with one of the characters of the first class, which the
-# matcher finds at the speed of memory; the look-behinds then say which it was. What matches without a
-# name is stepped over whole, and nothing ends inside it.
+# The text is scanned once. Every candidate begins with a character of the first class, which the matcher finds
+# quickly; the look-behinds then tell which one it is. A match without a named group is skipped, and no sentence ends
+# inside it.
 _SCAN = re.compile(
     r"""
     [`$\\.!?…。！？\n]
@@ -26,7 +26,7 @@ _SCAN = re.compile(
           | (?<=(?<!\\)\\) (?: \[ (?: [^\\] | \\[^\[\]] ){0,4000} \\\]        # \[ … \]
                              | \( (?: [^\\] | \\[^()] ){0,2000} \\\)          # \( … \)
                              | begin\{(?P<env>[a-zA-Z]+\*?)\} .{0,8000}? \\end\{(?P=env)\} ) )
-      | (?<=\\) (?: (?:left|right)\s*\.                                      # a delimiter, no full stop
+      | (?<=\\) (?: (?:left|right)\s*\.                                      # a delimiter, not a full stop
                   | [a-zA-Z]+ (?: \{ (?: [^{}] | \{ (?: [^{}] | \{[^{}]*\} )* \} )* \} )+ )
       | (?P<full> (?<=[。！？]) [。！？]* ["'”’)\]*_»」』）】]* )
       | (?P<stop> (?<=[.!?…]) [.!?…]* ["'”’)\]*_»」』）】]* (?=\s|\Z|[一-鿿]) )
@@ -38,7 +38,7 @@ _SCAN = re.compile(
 _NEXT = re.compile(r"\s*(\S{0,2})")
 _BREAKS = re.compile(r"[ \t]*(?:\n|\Z)")
 _OPEN_ENDED = frozenset(":,;=+-–—<>&|\\/(^_{[·×≈≤≥→⇒：，；、（")
-_LOOK_BACK = 24  # characters before a full stop that can tell what it is; longer than any pattern below
+_LOOK_BACK = 24  # characters before a full stop that decide its role; longer than any pattern below
 _NO_END = re.compile(
     r"""
     (?: (?:^|\n)[ \t>]* (?:[#*_-]+[ \t]*)? \(?(?: \d{1,3} | [A-Za-z] | [ivxIVX]{2,4} )   # an item's number
@@ -58,14 +58,14 @@ _END_BEFORE_CAPITAL = re.compile(r"(?<![A-Za-z])(?:etc|[ap]\.m)\Z")
 class SentenceEnds:
     """The ends of a text's sentences, in characters.
 
-    An end stands behind the closing punctuation (and quotes or brackets that close with it) and before
+    An end is the offset behind the closing punctuation, with the quotes or brackets that close with it, and before
     the white space that follows. The end of the text, without trailing white space, is always one.
 
-    The text is gone through once; what ends there is looked at only where it is asked for.
+    The text is scanned once; candidates are examined only where ends are requested.
     """
 
     def __init__(self, text: str) -> None:
-        """Go through the text."""
+        """Scan the text."""
         self._text = text
         self._last = len(text.rstrip())
         self._matches = [match for match in _SCAN.finditer(text) if match.lastgroup]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from offtraj.run.row import SteeredRow
 from offtraj.spec import TestName
 from offtraj_builders.definition import RowBuilder
-from offtraj_builders.definitions import TESTS
+from offtraj_builders.definitions import SetName, definition
 from offtraj_builders.inputs import BuildInputs
 from offtraj_builders.scope import Scope
 from offtraj_builders.selection import SelectionCounts
@@ -22,17 +22,14 @@ class SteeredSet:
 
     test: TestName
     model: str
+    config: str
+    """Name of its configuration in the data set."""
     _builder: RowBuilder
 
     @property
-    def config(self) -> str:
-        """Name of its configuration in the data set."""
-        return f"{self.test}--{self.model}"
-
-    @property
     def selection_counts(self) -> tuple[SelectionCounts, ...]:
-        """What was kept and dropped; of rows, once they have been read."""
-        return tuple(self._builder.counts)
+        """What the selections kept and dropped; complete for rows once they have been read."""
+        return tuple(self._builder.selection_counts)
 
     @property
     def shared(self) -> frozenset[str]:
@@ -45,14 +42,16 @@ class SteeredSet:
 
 
 def steered_sets(inputs: BuildInputs, scope: Scope) -> list[SteeredSet]:
-    """One set for each selected test and model; the choices are made, the rows are composed when read.
+    """A set for each selected test and model. Trajectories are selected now, rows are composed when they are read.
 
     Raises:
-        BuildError: when a model has no distractor from another question.
+        BuildError: as the tests' builders do, when a set cannot be made.
     """
-    sets = []
-    for test in TESTS:
-        for model in scope.takes(inputs.spec, test.name):
-            declared = getattr(inputs.spec.tests, test.name)
-            sets.append(SteeredSet(test.name, model.id, test.builder(inputs, declared, model.id)))
-    return sets
+    declared = inputs.spec.tests.declared()
+    return [
+        SteeredSet(
+            test.name, model.id, str(SetName(test, model.id)), test.builder(inputs, declared[test.name], model.id)
+        )
+        for test in map(definition, scope.tests)
+        for model in scope.takes(inputs.spec, test.name)
+    ]

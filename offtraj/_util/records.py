@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from offtraj._util.parquet import read_parquet
 from offtraj.errors import DataError
 
 __all__ = ["Record", "read_records"]
@@ -133,18 +134,9 @@ def _open_binary(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _read_parquet(path: Path) -> Iterator[Record]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=256):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield Record(fields, path, number)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
+    rows = (fields for batch in read_parquet(path, "a Parquet file", rows=256) for fields in batch)
+    for number, fields in enumerate(rows, 1):
+        yield Record(fields, path, number)
 
 
 def _shorten(value: object) -> str:

@@ -68,7 +68,8 @@ class DataFolder(Folder):
 
     def __repr__(self) -> str:
         where = str(self.path) if self.repo is None else f"{self.repo}@{self.revision}"
-        rows = sum(entry.rows for entry in self.manifest.files if entry.config in self.steered)
+        steered = set(map(str, self.sets))
+        rows = sum(entry.rows for entry in self.manifest.files if entry.config in steered)
         name = f"{self.manifest.name} {self.manifest.version}"
         return f"DataFolder({where!r}: {name}, {len(self.configs)} configurations, {rows:,} steered rows)"
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from offtraj.api.spec import SpecLike, as_spec
+from offtraj.errors import UsageError
+from offtraj.hub.push import Destination, Pushed, PushPlan, plan_push, push
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from offtraj.hub.push import Destination, Pushed, PushPlan
-
-__all__ = ["check_destination", "destination", "plan_push", "push"]
+__all__ = ["Destination", "PushPlan", "Pushed", "check_destination", "destination", "plan_push", "push"]
 
 
 def destination(
@@ -28,8 +23,6 @@ def destination(
     Raises:
         SpecError: for a spec that is not valid.
     """
-    from offtraj.hub.push import Destination
-
     publish = as_spec(spec).spec.publish
     return Destination(publish.repo if publish else "", branch, private, pull_request)
 
@@ -46,8 +39,6 @@ def check_destination(spec: SpecLike, to: Destination, *, partial: bool) -> None
         UsageError: for no repository, a pull request on another branch than `main`, or a part of a set under the
             version of the whole.
     """
-    from offtraj.errors import UsageError
-
     file = as_spec(spec)
     version = file.spec.version
     if not to.repo:
@@ -59,29 +50,3 @@ def check_destination(spec: SpecLike, to: Destination, *, partial: bool) -> None
             f"--push: this is only a part of {file.spec.name} {version}: leave out --model, --test and --limit, "
             f"or give the part a version of its own in the spec, such as {version}-try"
         )
-
-
-def plan_push(folder: Path, to: Destination) -> PushPlan:
-    """What publishing a data set folder would change; nothing is changed.
-
-    Raises:
-        DataError: when the folder is not what its manifest says.
-        UsageError: when the version is published with other content.
-        HubError: when the Hub cannot be reached, or refuses.
-    """
-    from offtraj.hub.push import plan_push as plan
-
-    return plan(folder, to)
-
-
-def push(folder: Path, to: Destination) -> Pushed:
-    """Publishes a data set folder: uploads what is missing, then commits once, then tags the version.
-
-    Raises:
-        DataError: when the folder is not what its manifest says.
-        UsageError: when the version is published with other content.
-        HubError: when the Hub cannot be reached, or refuses.
-    """
-    from offtraj.hub.push import push as publish
-
-    return publish(folder, to)

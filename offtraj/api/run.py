@@ -13,7 +13,7 @@ from offtraj.evaluate.run_folder import OUTCOMES, RunFolder, read_run
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Run", "as_run", "open_run", "over_tolerance"]
+__all__ = ["Run", "RunFolder", "as_run", "open_run", "over_tolerance"]
 
 
 @dataclass(frozen=True, repr=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from offtraj.spec.file import SpecFile
 
 if TYPE_CHECKING:
     from offtraj.grading.judge.judge import ResolvedJudge
-    from offtraj.spec.file import SpecFile
 
-__all__ = ["SpecLike", "as_spec", "chosen_judge", "load_spec", "store_path"]
+__all__ = ["SpecFile", "SpecLike", "as_spec", "chosen_judge", "json_schema", "load_spec", "store_path"]
 
 SpecLike: TypeAlias = "str | os.PathLike[str] | SpecFile"
 """A spec, or the path of its YAML file."""
@@ -33,14 +34,19 @@ def load_spec(path: str | os.PathLike[str]) -> SpecFile:
     return load(Path(path))
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a spec, for editors."""
+    from offtraj.spec import json_schema as schema
+
+    return schema()
+
+
 def as_spec(spec: SpecLike) -> SpecFile:
     """The spec itself, loaded where a path is given.
 
     Raises:
         SpecError: as `load_spec` does.
     """
-    from offtraj.spec.file import SpecFile
-
     return spec if isinstance(spec, SpecFile) else load_spec(spec)
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from offtraj.api.spec import store_path
+from offtraj.store import Choice, Inspection, Kept, Origin, inspect, prune
+from offtraj.store.upkeep import Pruned
 
-if TYPE_CHECKING:
-    from offtraj.store import Inspection
-    from offtraj.store.upkeep import Pruned
-
-__all__ = ["inspect_workspace", "prune_workspace"]
+__all__ = ["Inspection", "Kept", "Origin", "Pruned", "inspect_workspace", "prune_workspace"]
 
 
 def inspect_workspace(workspace: str | os.PathLike[str] | None = None) -> Inspection:
@@ -21,8 +18,6 @@ def inspect_workspace(workspace: str | os.PathLike[str] | None = None) -> Inspec
     Raises:
         StoreError: when there is no workspace, or it is of another version.
     """
-    from offtraj.store import inspect
-
     return inspect(store_path(workspace))
 
 
@@ -51,7 +46,6 @@ def prune_workspace(
         StoreError: when the workspace is in use, or cannot be read.
     """
     from offtraj.grading.domains import DOMAINS
-    from offtraj.store import Choice, prune
 
     choice = Choice(tuple(models), older_than, outdated, damaged)
     return prune(

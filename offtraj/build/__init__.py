@@ -1,3 +1,3 @@
-"""A spec becomes a data set: what it costs, what is sampled for it, and how it is put together."""
+"""Building a data set from a spec: its cost, its inputs, and the folder."""
 
 __all__: list[str] = []

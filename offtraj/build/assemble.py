@@ -1,4 +1,4 @@
-"""A spec becomes a data set folder: the protocol's sets, everyone's trajectories, and how they came about."""
+"""A data set folder from sampled inputs: steered sets, trajectories, questions, manifest and card."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from offtraj.hub.registration import render_registration
 from offtraj.run.row import SteeredRow, row_schema, rows_to_batch
 from offtraj.run.solo import Solo
 from offtraj.spec import SpecFile
+from offtraj_builders.definitions import test_names
 from offtraj_builders.steered_sets import SteeredSet
 
 if TYPE_CHECKING:
@@ -39,18 +40,18 @@ async def write_dataset(
     limit: int | None = None,
     progress: Progress = no_progress,
 ) -> Manifest:
-    """Write the whole data set: steered sets, trajectories, questions, manifest, spec and card.
+    """The manifest of the written data set: steered sets, trajectories, questions, manifest, spec and card.
 
     Args:
-        out: The folder; it appears, or is replaced, when everything is complete.
+        out: The folder. It appears, or is replaced, when it is complete.
         file: The spec.
-        sampled_inputs: What the sets were made from.
-        sets: The sets; composed while they are written.
-        limit: What the build was cut short to, for the manifest.
-        progress: Is told of progress.
+        sampled_inputs: The inputs that the sets were made from.
+        sets: The sets; their rows are composed while they are written.
+        limit: At most this many questions of each benchmark were used; for the manifest.
+        progress: Opens a progress bar.
 
     Raises:
-        BuildError: when nothing qualified for any set.
+        BuildError: when no question qualified for any set.
         OutputError: as `write_folder` does.
     """
     inputs = sampled_inputs.inputs
@@ -88,16 +89,16 @@ async def write_dataset(
 
 
 def shared_questions(sets: Sequence[SteeredSet]) -> dict[str, list[str]]:
-    """The tests in whose shared subset each question is."""
+    """The names of the tests whose shared subset contains a question, by the question's id."""
     shared: dict[str, list[str]] = {}
-    for test in ("recoverability", "guidability"):
+    for test in test_names():
         for question_id in frozenset().union(*(one.shared for one in sets if one.test == test)):
             shared.setdefault(question_id, []).append(test)
     return shared
 
 
 def steered_config(one: SteeredSet) -> Config:
-    """A steered set as a configuration: its rows are composed while it is written."""
+    """A steered set as a configuration, whose rows are composed while it is written."""
     schema = row_schema()
 
     async def batches() -> AsyncIterator[pa.RecordBatch]:
@@ -114,7 +115,7 @@ def steered_config(one: SteeredSet) -> Config:
 
 
 def model_entry(solo: Solo) -> ModelEntry:
-    """What the manifest says of a model or guide."""
+    """The manifest's entry of a model or guide."""
     rates = Counter(solo.rate(question_id) for question_id in solo.samples)
     verdicts = Counter(f"{s.verdict.name}: {s.verdict.reason.partition(':')[0]}" for s in solo)
     return ModelEntry(
@@ -128,7 +129,7 @@ def model_entry(solo: Solo) -> ModelEntry:
 
 
 def counts_of(sets: Sequence[SteeredSet]) -> Iterator[Count]:
-    """What the selections of sets kept and dropped; of rows, once they have been read."""
+    """What the selections of the sets kept and dropped; complete for rows once they have been read."""
     for one in sets:
         for counts in one.selection_counts:
             yield Count(

@@ -1,13 +1,13 @@
-"""Everything that the protocol needs: usable questions, and the solo samples of whoever takes part."""
+"""The inputs of the protocol: usable questions, and the graded solo samples of all models that take part."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from offtraj._util.progress import Progress, no_progress
-from offtraj.engines.engine import open_engine
+from offtraj.engines.kinds import open_engine
 from offtraj.grading.grader import Grader
 from offtraj.model.completion import SamplingParams
 from offtraj.model.model import Model, load_model
@@ -16,7 +16,7 @@ from offtraj.run.question import Question, Questions, load_questions
 from offtraj.run.solo import Solo, sample_solo
 from offtraj.spec import ModelSpec, Spec, SpecFile
 from offtraj.store import Store
-from offtraj_builders.guidability import wanted_questions
+from offtraj_builders.definitions import definition
 from offtraj_builders.inputs import BuildInputs
 from offtraj_builders.scope import Scope
 
@@ -25,12 +25,12 @@ __all__ = ["SampledInputs", "participants", "sample_inputs"]
 
 @dataclass(frozen=True)
 class SampledInputs:
-    """The protocol's inputs, and the questions that were left out."""
+    """The inputs of the protocol, with the questions that were left out."""
 
     inputs: BuildInputs
     questions: Questions
     graded_by: str
-    """Version of the rule, and the judge, by which the solo samples were graded."""
+    """Versions of the rule and the judge that graded the solo samples."""
 
 
 async def sample_inputs(
@@ -43,25 +43,25 @@ async def sample_inputs(
     published: Callable[[Model, Sequence[Question]], Solo | None] = lambda _model, _questions: None,
     progress: Progress = no_progress,
 ) -> SampledInputs:
-    """Read the questions, and sample and grade everyone whose trajectories are needed.
+    """The questions, and the solo samples of every model whose trajectories a scope needs.
 
-    Guides are sampled only on questions on which somebody is to be guided.
+    Models that only steer are sampled on the questions that need them, as far as a test can tell which.
 
     Args:
-        file: The spec and where it stands.
-        scope: What is to be built.
-        store: Where completions and verdicts are kept.
+        file: The spec and its place.
+        scope: The tests and models to build.
+        store: Holds completions and verdicts; what it lacks is sampled and graded.
         grader: Grades answers.
-        limit: At most so many questions of each benchmark.
+        limit: At most this many questions of each benchmark.
         published: Returns the solo samples of a model that need not be sampled; `None` for other models.
-        progress: Is told of progress.
+        progress: Opens a progress bar for each step.
 
     Raises:
-        OfftrajError: as the parts do: `load_questions`, `load_model`, `open_engine`, `sample_solo`.
+        OfftrajError: as `load_questions`, `load_model`, `open_engine` and `sample_solo` do.
     """
     spec = file.spec
     needs = _needs(spec, scope)
-    benchmarks = frozenset().union(*needs.values()) | _guided_benchmarks(spec, scope)
+    benchmarks = frozenset[str]().union(*needs.values())
     questions = await _verifiable(load_questions(file, limit=limit, only=benchmarks), grader, progress)
     template = question_template(spec.domain, spec.prompt)
     inputs = BuildInputs(spec, template, questions.kept, {}, grader)
@@ -94,53 +94,54 @@ async def sample_inputs(
         if declared.id in needs:
             asked = [question for question in questions.kept if question.benchmark in needs[declared.id]]
             solos[declared.id] = await solo(declared, asked)
-    if guided := scope.takes(spec, "guidability"):
-        assert spec.tests.guidability is not None
-        inputs = replace(inputs, solos=solos)
-        wanted = wanted_questions(inputs, spec.tests.guidability, [declared.id for declared in guided])
-        for guide in spec.guides_of(spec.tests.guidability):
-            if guide.id not in solos:
-                solos[guide.id] = await solo(guide, [q for q in questions.kept if q.id in wanted])
+    inputs = replace(inputs, solos=solos)
+    wanted = _source_questions(inputs, scope)
+    for source in wanted:
+        if source.id not in solos:
+            solos[source.id] = await solo(source, [q for q in questions.kept if q.id in wanted[source]])
     return SampledInputs(replace(inputs, solos=solos), questions, grader.version)
 
 
 def participants(spec: Spec, scope: Scope) -> frozenset[str]:
     """Ids of the models and guides whose trajectories a scope needs."""
-    guidability = spec.tests.guidability
-    guided = guidability is not None and scope.takes(spec, "guidability")
-    guides = spec.guides_of(guidability) if guidability is not None and guided else ()
-    return frozenset(_needs(spec, scope)) | {guide.id for guide in guides}
+    sources = (source.id for sources in _sources(spec, scope).values() for source in sources)
+    return frozenset(_needs(spec, scope)) | frozenset(sources)
+
+
+def _sources(spec: Spec, scope: Scope) -> dict[str, tuple[ModelSpec, ...]]:
+    """The models whose trajectories the rows of each test contain, in addition to the tested models' own."""
+    declared = spec.tests.declared()
+    return {name: definition(name).sources(spec, declared[name], scope.takes(spec, name)) for name in scope.tests}
 
 
 def _needs(spec: Spec, scope: Scope) -> dict[str, frozenset[str]]:
-    """The benchmarks on which each model has to be sampled."""
+    """The benchmarks on which each model is sampled whole, by its id."""
     needs: dict[str, frozenset[str]] = {}
-
-    def need(models: Iterable[ModelSpec], benchmarks: frozenset[str]) -> None:
-        for model in models:
-            needs[model.id] = needs.get(model.id, frozenset()) | benchmarks
-
-    for name in scope.tests:
-        test = getattr(spec.tests, name)
-        takers = scope.takes(spec, name)
+    declared = spec.tests.declared()
+    for name, sources in _sources(spec, scope).items():
+        test, takers = declared[name], scope.takes(spec, name)
         if takers:
-            need(spec.models_of(test) if "shared" in test.subsets else takers, spec.benchmarks_of(test))
-    recoverability = spec.tests.recoverability
-    if recoverability is not None and "cross-model" in recoverability.variants:
-        for taker in scope.takes(spec, "recoverability"):
-            need(spec.distractors_of(recoverability, taker.id), spec.benchmarks_of(recoverability))
+            sampled = spec.models_of(test) if "shared" in test.subsets else takers
+            for model in (*sampled, *(sources if definition(name).source_questions is None else ())):
+                needs[model.id] = needs.get(model.id, frozenset()) | spec.benchmarks_of(test)
     return needs
 
 
-def _guided_benchmarks(spec: Spec, scope: Scope) -> frozenset[str]:
-    guidability = spec.tests.guidability
-    if guidability is None or not scope.takes(spec, "guidability"):
-        return frozenset()
-    return spec.benchmarks_of(guidability)
+def _source_questions(inputs: BuildInputs, scope: Scope) -> dict[ModelSpec, frozenset[str]]:
+    """Ids of the questions on which models that only steer are sampled."""
+    spec = inputs.spec
+    declared = spec.tests.declared()
+    wanted: dict[ModelSpec, frozenset[str]] = {}
+    for name, sources in _sources(spec, scope).items():
+        test = definition(name)
+        if sources and test.source_questions is not None:
+            asked = test.source_questions(inputs, declared[name], scope.takes(spec, name))
+            wanted |= {source: wanted.get(source, frozenset()) | asked for source in sources}
+    return wanted
 
 
 async def _verifiable(questions: Questions, grader: Grader, progress: Progress) -> Questions:
-    """Leave out questions whose gold answer our own verifier cannot verify against itself."""
+    """The questions without those whose gold answer the verifier does not find equal to itself."""
     on_progress = progress("gold answers", len(questions.kept))
     unverifiable: dict[str, str] = {}
     for part in _parts(questions.kept, 256):

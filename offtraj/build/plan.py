@@ -1,4 +1,4 @@
-"""What a spec will cost, counted from the spec and the sizes of its benchmarks; nothing is run.
+"""The cost of a spec, computed from the spec and the sizes of its benchmarks; nothing is run.
 
 Every figure is an upper bound: how many questions qualify is known only after solo sampling.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from offtraj._util.records import read_records
 from offtraj.errors import UsageError
 from offtraj.spec import FileSource, JudgeSpec, ModelSpec, RecordedSpec, Spec, SpecFile
+from offtraj_builders.definitions import definition
 
 __all__ = ["Plan", "PlanLine", "make_plan"]
 
@@ -21,10 +22,10 @@ class PlanLine:
     """One step for one model. All figures are upper bounds."""
 
     step: str
-    """`solo`, `recoverability` or `guidability`."""
+    """`solo`, or the name of a test."""
     model: str
     cells: int
-    """Variants times subsets times positions or ratios; 0 for solo."""
+    """Variants times subsets times values of the test's axis; 0 for solo."""
     rows: int
     """Questions, or steered rows."""
     requests: int
@@ -32,12 +33,12 @@ class PlanLine:
     tokens: int
     """Of prompts and completions together."""
     judge_calls: int
-    """Without repetitions of replies that cannot be read."""
+    """Without repeated calls for replies that cannot be parsed."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps, and the questions that they start from."""
+    """The cost of each step, and the number of questions."""
 
     questions: Mapping[str, int]
     """By benchmark."""
@@ -45,7 +46,7 @@ class Plan:
 
 
 def make_plan(file: SpecFile) -> Plan:
-    """Count what a spec asks for.
+    """The upper bounds of a spec's cost.
 
     Raises:
         UsageError: when a benchmark's size is neither in the spec nor in a local file.
@@ -75,22 +76,12 @@ def _lines(spec: Spec, questions: Mapping[str, int]) -> Iterator[PlanLine]:
         asked = sum(questions[name] for name in _benchmarks(spec, model))
         if asked:
             yield _line(spec, model, "solo", cells=0, rows=asked, samples=k)
-    recoverability, guidability = spec.tests.recoverability, spec.tests.guidability
-    if recoverability is not None:
-        available = k * sum(questions[name] for name in spec.benchmarks_of(recoverability))
-        cells = len(recoverability.variants) * len(recoverability.subsets) * len(recoverability.positions)
-        rows = cells * min(recoverability.trajectories, available)
-        for model in spec.models_of(recoverability):
-            yield _line(spec, model, "recoverability", cells=cells, rows=rows, samples=recoverability.samples)
-    if guidability is not None:
-        asked = sum(questions[name] for name in spec.benchmarks_of(guidability))
-        each = len(spec.guides_of(guidability)) * min(guidability.trajectories_per_question, k)
-        # A question is either solvable or not; a row of both subsets is one row.
-        variants = len(set(guidability.variants) - {"solvable"})
-        rows = len(guidability.ratios) * asked * each * max(1, variants)
-        cells = len(guidability.variants) * len(guidability.subsets) * len(guidability.ratios)
-        for model in spec.models_of(guidability):
-            yield _line(spec, model, "guidability", cells=cells, rows=rows, samples=guidability.samples)
+    for name, test in spec.tests.declared().items():
+        available = sum(questions[benchmark] for benchmark in spec.benchmarks_of(test))
+        cells = len(test.variants) * len(test.subsets) * len(test.axis_values)
+        rows = definition(name).rows_at_most(spec, test, available)
+        for model in spec.models_of(test):
+            yield _line(spec, model, name, cells=cells, rows=rows, samples=test.samples)
 
 
 def _line(spec: Spec, model: ModelSpec, step: str, *, cells: int, rows: int, samples: int) -> PlanLine:
@@ -109,7 +100,7 @@ def _line(spec: Spec, model: ModelSpec, step: str, *, cells: int, rows: int, sam
 
 
 def _judge_calls(judge: JudgeSpec | None, step: str, answers: int) -> int:
-    """Every answer is judged, or passes and may be audited, with a canary beside it; no more than the cap."""
+    """At most one call for each answer, or two for each audited one (a negative control goes with it), up to the cap."""
     if judge is None:
         return 0
     audited = 0.0 if step == "solo" else judge.audit
@@ -120,14 +111,8 @@ def _judge_calls(judge: JudgeSpec | None, step: str, answers: int) -> int:
 def _benchmarks(spec: Spec, model: ModelSpec) -> frozenset[str]:
     """Benchmarks on which a model or guide is sampled."""
     names: frozenset[str] = frozenset()
-    recoverability, guidability = spec.tests.recoverability, spec.tests.guidability
-    if recoverability is not None:
-        takers = spec.models_of(recoverability)
-        distracts = "cross-model" in recoverability.variants and any(
-            model in spec.distractors_of(recoverability, taker.id) for taker in takers
-        )
-        if model in takers or distracts:
-            names |= spec.benchmarks_of(recoverability)
-    if guidability is not None and (model in spec.models_of(guidability) or model in spec.guides_of(guidability)):
-        names |= spec.benchmarks_of(guidability)
+    for name, test in spec.tests.declared().items():
+        takers = spec.models_of(test)
+        if model in takers or model in definition(name).sources(spec, test, takers):
+            names |= spec.benchmarks_of(test)
     return names

@@ -1,3 +1,3 @@
-"""Is a data set what it says it is? And are its rows the only ones that could be made?"""
+"""Checking a data set against itself: files, verdicts, and rows rebuilt from its own trajectories."""
 
 __all__: list[str] = []

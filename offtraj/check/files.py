@@ -1,11 +1,13 @@
-"""The files of a data set: those of the manifest, whole, with the columns of their tables; and the card."""
+"""The files of a data set: present, unchanged, and with the columns of their tables; and the card."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from typing import Any
 
+from offtraj._util.parquet import open_parquet
 from offtraj.check.result import Checked
+from offtraj.dataset.configs import trajectories_model
 from offtraj.dataset.folder import CARD, EVAL, DataFolder
 from offtraj.dataset.manifest import FileEntry
 from offtraj.dataset.tables import trajectories_schema
@@ -13,14 +15,13 @@ from offtraj.errors import DataError, SpecError
 from offtraj.hub.card import render_card
 from offtraj.hub.registration import render_registration
 from offtraj.run.row import row_schema
+from offtraj_builders.definitions import parse_set
 
 __all__ = ["check_card", "check_files", "check_registration"]
 
 
 def check_files(data: DataFolder, checked: Checked) -> None:
-    """Every file is there, is the one that the manifest names, and has its table's columns; none is there besides."""
-    import pyarrow.parquet as pq
-
+    """Every file of the manifest exists, is unchanged and has the columns of its table; there are no others."""
     listed = {entry.path for entry in data.manifest.files}
     for entry in data.manifest.files:
         path = data.path / entry.path
@@ -34,10 +35,10 @@ def check_files(data: DataFolder, checked: Checked) -> None:
         if path.stat().st_size != entry.bytes:
             checked.say(str(path), f"has {path.stat().st_size} bytes, the manifest says {entry.bytes}")
         try:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
+            with open_parquet(path, "a Parquet file") as file:
                 found, rows = file.schema_arrow, file.metadata.num_rows
-        except (OSError, ValueError) as error:
-            checked.say(str(path), f"is no Parquet file: {error}")
+        except DataError as error:
+            checked.say(str(path), str(error).removeprefix(f"{path}: "))
             continue
         if rows != entry.rows:
             checked.say(str(path), f"has {rows} rows, the manifest says {entry.rows}")
@@ -45,15 +46,17 @@ def check_files(data: DataFolder, checked: Checked) -> None:
         if expected is not None and not found.equals(expected):
             names = [name for name in (*expected.names, *found.names) if _field(found, name) != _field(expected, name)]
             checked.say(str(path), f"other columns than such a table has: {', '.join(dict.fromkeys(names))}")
+    for config in data.unknown:
+        checked.say(config, "is unknown to this version, so its rows are not checked: use the version that built it")
     for path in sorted(data.path.glob("*/*.parquet")):
         if path.relative_to(data.path).as_posix() not in listed:
             checked.say(str(path), "is not in the manifest")
 
 
 def _schema(entry: FileEntry) -> Any:
-    if entry.config.startswith(("recoverability--", "guidability--")):
+    if parse_set(entry.config) is not None:
         return row_schema()
-    return trajectories_schema() if entry.config.startswith("trajectories--") else None
+    return trajectories_schema() if trajectories_model(entry.config) is not None else None
 
 
 def _field(schema: Any, name: str) -> Any:
@@ -61,7 +64,7 @@ def _field(schema: Any, name: str) -> Any:
 
 
 def check_card(data: DataFolder, checked: Checked) -> None:
-    """The card is the one that this version writes; of another version's, it lists the files."""
+    """The card is the one that this version renders; a card of another version lists all files."""
     path = data.path / CARD
     text = path.read_text(encoding="utf-8") if path.is_file() else None
     if text is None:
@@ -69,7 +72,7 @@ def check_card(data: DataFolder, checked: Checked) -> None:
     elif data.manifest.made_with.get("offtraj") == version("offtraj"):
         try:
             card = render_card(data.spec, data.manifest, data.path)
-        except (SpecError, DataError):  # a template of its own, which is not published with it; or a file is broken
+        except (SpecError, DataError):  # a custom template, which is not published with the set, or a broken file
             return
         if card != text:
             checked.say(str(path), "is not the card of this data: it was changed by hand, or the data was")
@@ -80,7 +83,7 @@ def check_card(data: DataFolder, checked: Checked) -> None:
 
 
 def check_registration(data: DataFolder, checked: Checked) -> None:
-    """The registration as a benchmark is the spec's, and there is none where it asks for none."""
+    """The registration as a benchmark is the one that the spec asks for; there is none where it asks for none."""
     path = data.path / EVAL
     found = path.read_text(encoding="utf-8") if path.is_file() else None
     if found != render_registration(data.spec.spec, data.manifest):

@@ -1,4 +1,4 @@
-"""Steered rows: each holds together, and each is the one that can be made in its place."""
+"""Checking steered rows: each is consistent in itself, and equal to the rebuilt row in its place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from offtraj_builders.steered_sets import SteeredSet
 
 __all__ = ["compare_rows", "sound_rows"]
 
-_WINDOW = 256  # rows that are looked through for the one that belongs here
+_WINDOW = 256  # rebuilt rows that are searched for the published row
 
 
 def sound_rows(
@@ -25,7 +25,7 @@ def sound_rows(
     thinking: Callable[[str, str, int], str | None],
     checked: Checked,
 ) -> Iterator[tuple[str, SteeredRow]]:
-    """The rows with their places; what does not hold together in one is noted."""
+    """The rows with their places; inconsistencies within a row are reported."""
     for number, row in enumerate(rows):
         where = f"{config} row {number} ({row.id[:12]})"
         for what in _unsound(row, questions.get(row.question_id), thinking):
@@ -59,7 +59,7 @@ def _unsound(
 async def compare_rows(
     config: str, made: SteeredSet, published: Iterable[tuple[str, SteeredRow]], checked: Checked, done: OnProgress
 ) -> None:
-    """Row by row, against the only ones that could have been made, in their order."""
+    """Compare the published rows with the rebuilt ones, in order, and report the differences."""
     rows = made.rows()
     ahead: deque[SteeredRow] = deque()
 
@@ -100,7 +100,7 @@ def _place(row: SteeredRow) -> tuple[object, ...]:
 
 
 def _differ(made: SteeredRow, published: SteeredRow) -> str:
-    """The fields that differ; shares as far as the columns keep them."""
+    """The fields that differ; shares are compared at the precision of the columns."""
     names = [
         item.name
         for item in fields(made)

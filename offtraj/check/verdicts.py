@@ -1,4 +1,4 @@
-"""The verdicts on published trajectories: those of the rule are given again."""
+"""The verdicts on published trajectories: those of the rule are compared with the rule's verdicts now."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from offtraj._util.progress import Progress
 from offtraj._util.tasks import BoundedTasks
 from offtraj.check.result import Checked
+from offtraj.dataset.configs import trajectories_config_name
 from offtraj.dataset.manifest import Manifest
 from offtraj.grading.grader import Grader, GradingItem
 from offtraj.run.question import Question
@@ -14,7 +15,7 @@ from offtraj.run.solo import Solo, SoloSample, solo_text
 
 __all__ = ["check_verdicts"]
 
-_GRADING = 256  # verdicts that are waited for at once
+_GRADING = 256  # verdicts that are awaited at once
 
 
 async def check_verdicts(
@@ -25,15 +26,15 @@ async def check_verdicts(
     checked: Checked,
     progress: Progress,
 ) -> None:
-    """Grade again what the rule decided, if it is the same rule. A judge is not asked again.
+    """Grade again what the rule decided, if it is of the same version. A judge is not asked again.
 
     Args:
-        manifest: Says by whom the samples were graded.
-        solos: By model or guide.
-        questions: By id.
-        grader: Asks the rule alone.
-        checked: Is told of verdicts that come out differently.
-        progress: Is told of progress.
+        manifest: Names the rule and judge that graded the samples.
+        solos: Solo samples, by model or guide.
+        questions: Questions, by id.
+        grader: Grades by the rule only.
+        checked: Receives the verdicts that differ.
+        progress: Opens a progress bar for each model.
     """
     rule, _, judge = manifest.verifier.partition("+")
     if rule != grader.version:
@@ -53,7 +54,7 @@ async def check_verdicts(
 
     async with BoundedTasks(_GRADING) as grading:
         for name, solo in solos.items():
-            config = f"trajectories--{name}"
+            config = trajectories_config_name(name)
             done = progress(f"verdicts {name}", sum(map(len, solo.samples.values())))
             for sample in solo:
                 if sample.verdict.decided_by == "rule" or (sample.verdict.decided_by == "judge" and not judge):

@@ -62,7 +62,7 @@ def build(
         workspace=workspace,
     )
     manifest = data.manifest
-    show(counts_table(manifest))
+    show(counts_table(data))
     for dropped in manifest.dropped_questions:
         typer.echo(f"not used: {dropped.benchmark}: {dropped.id}: {dropped.reason}", err=True)
     rows = sum(entry.rows for entry in manifest.files)

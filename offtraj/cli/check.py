@@ -45,9 +45,9 @@ def check(target: Target, spec: Original = None) -> None:
             err=True,
         )
     name = f"{target}: {data.manifest.name} {data.manifest.version}"
-    made = len(data.steered) - len(found.not_made)
+    made = len(data.sets) - len(found.not_made)
     typer.echo(
-        f"{name}: {len(data.manifest.files)} files, {found.rows:,} steered rows, {made} of {len(data.steered)} sets "
+        f"{name}: {len(data.manifest.files)} files, {found.rows:,} steered rows, {made} of {len(data.sets)} sets "
         f"rebuilt: {f'{count} problems' if count else 'OK'}"
     )
     if count:

@@ -11,7 +11,7 @@ from offtraj.cli.options import Spec
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from offtraj.doctor.finding import Diagnosis
+    from offtraj import Diagnosis
 
 __all__ = ["doctor"]
 

@@ -24,7 +24,7 @@ __all__ = [
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec: one YAML file.", show_default=False)]
 Tests = Annotated[
     list[str] | None,
-    typer.Option("--test", metavar="NAME", help="Only this test: recoverability or guidability.", show_default=False),
+    typer.Option("--test", metavar="NAME", help="Only this test of the spec; may be repeated.", show_default=False),
 ]
 Models = Annotated[
     list[str] | None,

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from offtraj.hub.push import Destination
+    from offtraj.api.publish import Destination
 
 __all__ = ["DryRun", "Private", "Proposed", "Push", "Revision", "publish", "refuse_without_push"]
 

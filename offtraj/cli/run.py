@@ -10,7 +10,7 @@ import typer
 from offtraj.cli.options import Judge, Tests, Workspace, judge_of
 
 if TYPE_CHECKING:
-    from offtraj.evaluate.run_folder import RunFolder
+    from offtraj.api.run import RunFolder
 
 __all__ = ["exit_over_tolerance", "run"]
 

@@ -14,12 +14,15 @@ def validate(spec: Spec) -> None:
     from offtraj.api.spec import load_spec
 
     file = load_spec(spec)
+    for note in file.notes:
+        typer.echo(f"offtraj: {note}", err=True)
     file.check_paths()
-    tests = [name for name in type(file.spec.tests).model_fields if getattr(file.spec.tests, name) is not None]
     groups = ("benchmark", "model", "guide")
     counts = [(len(getattr(file.spec, f"{group}s")), group) for group in groups]
     declared = ", ".join(f"{count} {group}{'' if count == 1 else 's'}" for count, group in counts)
-    typer.echo(f"{spec}: fine: {file.spec.name} {file.spec.version}, {declared}, {' and '.join(tests)}")
+    typer.echo(
+        f"{spec}: fine: {file.spec.name} {file.spec.version}, {declared}, {' and '.join(file.spec.tests.declared())}"
+    )
 
 
 def plan(spec: Spec) -> None:
@@ -35,6 +38,6 @@ def schema() -> None:
     """Print the JSON Schema of a spec, for editors."""
     import json
 
-    from offtraj.spec import json_schema
+    from offtraj.api.spec import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))

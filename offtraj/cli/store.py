@@ -14,7 +14,7 @@ from offtraj.cli.options import AsJSON, Workspace
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from offtraj.store import Inspection, Kept, Origin
+    from offtraj.api.workspace import Inspection, Kept, Origin
 
 __all__ = ["store"]
 

@@ -9,9 +9,8 @@ from offtraj.report.table import make_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from offtraj.build.plan import Plan
-    from offtraj.dataset.manifest import Manifest
-    from offtraj.hub.push import PushPlan
+    from offtraj import DataFolder, Plan
+    from offtraj.api.publish import PushPlan
 
 __all__ = ["counts_table", "plan_table", "push_table"]
 
@@ -45,11 +44,11 @@ def push_table(plan: PushPlan) -> Table:
     return table
 
 
-def counts_table(manifest: Manifest) -> Table:
+def counts_table(data: DataFolder) -> Table:
     """What each selection of a build kept and dropped, with reasons."""
     table = make_table("Kept and dropped", ["test", "model", "variant", "subset", "of"], ["kept"])
     table.add_column("dropped")
-    for count in manifest.counts:
+    for count in data.manifest.counts:
         reasons = ", ".join(f"{reason}: {n}" for reason, n in count.dropped.items())
         where = (count.test, count.model, count.variant or "all", count.subset or "all", count.of)
         table.add_row(*where, str(count.kept), reasons)

@@ -1,3 +1,3 @@
-"""A data set folder: manifest, Parquet shards, and the tables beside the steered sets."""
+"""A data set folder: manifest, Parquet shards, questions and trajectories."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A data set folder: written whole or not at all, and opened again, from disk or from the Hub."""
+"""A data set folder: written completely or not at all, and opened from disk or from the Hub."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from offtraj._util.atomic import new_folder
 from offtraj._util.digest import file_sha256
 from offtraj._util.progress import OnProgress, no_steps
+from offtraj.dataset.configs import is_known
 from offtraj.dataset.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from offtraj.dataset.shards import write_shards
-from offtraj.errors import DataError, HubError, OutputError
+from offtraj.errors import DataError, HubError, OutputError, first_line
 from offtraj.spec import SpecFile, load_spec
+from offtraj_builders.definitions import SetName, parse_set
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,12 +37,12 @@ SPEC = "spec.yaml"
 CARD = "README.md"
 EVAL = "eval.yaml"
 OURS = (CARD, EVAL, MANIFEST, SPEC)
-"""Files beside the configurations."""
+"""The files other than those of configurations."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """One configuration, on its way to disk."""
+    """One configuration to write."""
 
     name: str
     split: str
@@ -49,13 +51,13 @@ class Config:
 
 
 class Description(NamedTuple):
-    """What a data set folder says of itself."""
+    """The texts that describe a data set folder."""
 
     manifest: Manifest
     card: str
     """Text of `README.md`."""
     registration: str | None
-    """Text of `eval.yaml`; none where the spec does not ask for it."""
+    """Text of `eval.yaml`; `None` where the spec does not ask for it."""
 
 
 async def write_folder(
@@ -66,17 +68,17 @@ async def write_folder(
     *,
     written: OnProgress = no_steps,
 ) -> Manifest:
-    """Write configurations, manifest, spec, card and registration, and put the folder in place when all are complete.
+    """The manifest of a folder that was written: configurations, manifest, spec, card and registration.
 
-    A folder of the same data set and version is replaced; the same content gives the same bytes.
-    Configurations without rows are left out: a data set has no empty ones.
+    The folder appears when all files are complete. It replaces a folder of the same data set and version; the same
+    content gives the same bytes. Configurations without rows are left out.
 
     Args:
         out: The folder.
-        file: The spec, copied as it is.
-        configs: What to write, streamed one after the other.
-        describe: Given where the files are and what they are, says the manifest, the card and the registration.
-        written: Is told of each configuration that is complete.
+        file: The spec, copied unchanged.
+        configs: The configurations, streamed one after the other.
+        describe: Called with the folder and its files; returns the manifest, the card and the registration.
+        written: Called after each complete configuration.
 
     Raises:
         OutputError: when `out` holds something else, the disk is full, or it cannot be written.
@@ -113,10 +115,10 @@ async def write_folder(
 
 
 def check_target(out: Path, file: SpecFile, configs: frozenset[str] | set[str] = frozenset()) -> None:
-    """See that a folder may be written to `out`, before anything is sampled for it.
+    """Check that a folder may be written to `out`, before anything is sampled for it.
 
     Raises:
-        OutputError: when it holds anything but this data set in this version, or sets that would be lost.
+        OutputError: when `out` holds anything but this data set in this version, or sets that would be lost.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
@@ -145,24 +147,32 @@ class DataFolder:
     path: Path
     manifest: Manifest
     spec: SpecFile
-    """The spec that made it. Its relative paths are of where it was made."""
+    """The spec that it was built from. Relative paths in it start at the folder that held the original."""
     repo: str | None = None
-    """Repository on the Hub, from which configurations are fetched when they are asked for."""
+    """Repository on the Hub, from which configurations are fetched when they are first read."""
     revision: str | None = None
     """Commit on the Hub."""
 
     def has(self, model: str) -> bool:
         """Whether steered sets were built for the model."""
-        return any(config.endswith(f"--{model}") for config in self.steered)
+        return any(one.model == model for one in self.sets)
 
     @property
-    def steered(self) -> list[str]:
-        """Names of the configurations that hold steered sets."""
-        names = {entry.config for entry in self.manifest.files}
-        return sorted(name for name in names if name.startswith(("recoverability--", "guidability--")))
+    def sets(self) -> tuple[SetName, ...]:
+        """The steered sets, in the manifest's order."""
+        return tuple(one for config in self._configs if (one := parse_set(config)) is not None)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the configurations that this version does not know, such as sets of a later version's test."""
+        return tuple(config for config in self._configs if not is_known(config))
+
+    @property
+    def _configs(self) -> list[str]:
+        return list(dict.fromkeys(entry.config for entry in self.manifest.files))
 
     def fetch(self) -> None:
-        """Have everything here.
+        """Fetch every file from the Hub, if the data set is there.
 
         Raises:
             HubError: when it cannot be fetched.
@@ -179,8 +189,7 @@ class DataFolder:
         """
         paths = [self.path / entry.path for entry in self.manifest.files if entry.config == config]
         if not paths:
-            configs = sorted({entry.config for entry in self.manifest.files})
-            raise DataError(f"{self.path}: has no {config!r}, but {', '.join(configs)}")
+            raise DataError(f"{self.path}: has no {config!r}, but {', '.join(sorted(self._configs))}")
         if self.repo is not None and not all(path.is_file() for path in paths):
             _fetch(self.repo, self.revision, [f"{config}/*"])
         for path in paths:
@@ -189,10 +198,10 @@ class DataFolder:
         return paths
 
     def verified(self, path: Path) -> FileEntry:
-        """What the manifest says of one of the files, which is so.
+        """The manifest's entry of a file, after comparing its digest.
 
         Raises:
-            DataError: when the file is another one.
+            DataError: when the digest differs.
         """
         name = path.relative_to(self.path).as_posix()
         entry = next(entry for entry in self.manifest.files if entry.path == name)
@@ -202,20 +211,20 @@ class DataFolder:
 
 
 def open_folder(where: str) -> DataFolder:
-    """Open a data set: a folder, or `ORG/NAME[@REVISION]` on the Hub, of which only what is read is fetched.
+    """A data set: a folder, or `ORG/NAME[@REVISION]` on the Hub, of which only the files that are read are fetched.
 
     Raises:
-        DataError: when it is no data set of ours.
-        HubError: when the Hub cannot be asked, or has no such repository or revision.
+        DataError: when it is no data set of offtraj.
+        HubError: when the Hub cannot be reached, or has no such repository or revision.
     """
     if Path(where).is_dir():
         path = Path(where)
-        return DataFolder(path, read_manifest(path), load_spec(path / SPEC))
+        return DataFolder(path, read_manifest(path), load_spec(path / SPEC, follow=False))
     repo, _, revision = where.partition("@")
     if repo.count("/") != 1 or repo.startswith((".", "/", "~")):
         raise DataError(f"{where!r}: no such folder, and no repository of the form ORG/NAME[@REVISION]")
     path = _fetch(repo, revision or None, [MANIFEST, SPEC])
-    return DataFolder(path, read_manifest(path), load_spec(path / SPEC), repo, path.name)
+    return DataFolder(path, read_manifest(path), load_spec(path / SPEC, follow=False), repo, path.name)
 
 
 def _fetch(repo: str, revision: str | None, patterns: list[str] | None) -> Path:
@@ -225,5 +234,5 @@ def _fetch(repo: str, revision: str | None, patterns: list[str] | None) -> Path:
         return Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=patterns))
     except Exception as error:  # the client raises what its transport raises
         where = repo if revision is None else f"{repo}@{revision}"
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         raise HubError(f"{where}: cannot be fetched from the Hub: {type(error).__name__}: {detail}") from error

@@ -1,4 +1,4 @@
-"""`offtraj.json`: what a data set folder holds and how it came about. It names no time and no machine."""
+"""`offtraj.json`: the manifest of a data set folder. It contains no time and no machine, so that bytes are reproducible."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from offtraj.errors import DataError
+from offtraj.errors import DataError, first_line
 
 __all__ = ["MANIFEST", "Count", "DroppedQuestion", "FileEntry", "Manifest", "ModelEntry", "read_manifest"]
 
@@ -15,7 +15,7 @@ FORMAT = 1
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")  # what a later version adds is no error
+    model_config = ConfigDict(frozen=True, extra="ignore")  # fields of later versions are ignored
 
 
 class FileEntry(_Part):
@@ -25,25 +25,25 @@ class FileEntry(_Part):
     config: str
     rows: int
     bytes: int
-    """Of the file."""
+    """Size of the file."""
     num_bytes: int = 0
-    """Of its rows in memory, as Arrow batches; 0 in what 0.1.0 wrote."""
+    """Size of its rows in memory, as Arrow batches; 0 in manifests of 0.1.0."""
     sha256: str
 
 
 class ModelEntry(_Part):
-    """A model or guide, as far as the data depends on it."""
+    """A model or guide whose trajectories the data set was made from."""
 
     revision: str
     """Commit, digest of a folder, or digest of a recording."""
     lengths: str
-    """What its lengths are counted in: `words`, or a tokenizer."""
+    """Unit of its lengths: `words`, or a tokenizer."""
     questions: int
     samples: int
     solve_rates: dict[str, int]
-    """How many questions it solves how often, such as `{"7/8": 12}`."""
+    """Number of questions by solve rate, such as `{"7/8": 12}`."""
     verdicts: dict[str, int]
-    """How many samples came out how, such as `{"incorrect: truncated": 3}`."""
+    """Number of samples by verdict and reason, such as `{"incorrect: truncated": 3}`."""
 
 
 class Count(_Part):
@@ -59,7 +59,7 @@ class Count(_Part):
 
 
 class DroppedQuestion(_Part):
-    """A question that was not used."""
+    """A question that was not used, and why."""
 
     benchmark: str
     id: str
@@ -67,7 +67,7 @@ class DroppedQuestion(_Part):
 
 
 class Manifest(_Part):
-    """The whole of it."""
+    """The content of the manifest."""
 
     format: int = FORMAT
     name: str
@@ -76,9 +76,9 @@ class Manifest(_Part):
     seed: int
     spec_sha256: str
     limit: int | None
-    """At most so many questions of each benchmark, where the build was cut short."""
+    """At most this many questions of each benchmark were used; `None` for a full build."""
     made_with: dict[str, str]
-    """Versions of the packages on which the bytes depend."""
+    """Versions of the packages that determine the bytes."""
     verifier: str
     benchmarks: dict[str, int]
     """Usable questions of each benchmark."""
@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a data set folder.
 
     Raises:
-        DataError: when there is none, or none that this version reads.
+        DataError: when there is none, or it is of a format that this version does not read.
     """
     path = folder / MANIFEST
     try:
@@ -104,7 +104,7 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise DataError(f"{folder}: no data set folder of offtraj: it has no {MANIFEST}") from None
     except (OSError, ValidationError) as error:
-        raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path}: cannot be read: {first_line(error)}") from error
     if manifest.format != FORMAT:
         raise DataError(f"{path}: format {manifest.format}, this version reads {FORMAT}: use a matching offtraj")
     return manifest

@@ -1,15 +1,17 @@
-"""Solo samples that are published already: from a data set's trajectories, with the verdicts they were given.
+"""Published solo samples: the trajectories of a data set, with their verdicts.
 
-With them a set is built again, or another model's beside it, without sampling anything.
+With them a set is rebuilt, or extended by another model, without sampling again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from offtraj._util.digest import content_id
+from offtraj._util.parquet import read_parquet
+from offtraj.dataset.configs import trajectories_config_name, trajectories_model
 from offtraj.dataset.folder import DataFolder
 from offtraj.errors import DataError
 from offtraj.grading.verdict import Verdict
@@ -22,8 +24,7 @@ from offtraj.store import Origin, Store
 
 __all__ = ["published_models", "published_solo"]
 
-_BATCH = 64  # rows; a trajectory may have a hundred thousand characters
-_PREFIX = "trajectories--"
+_BATCH = 64  # rows that are in memory at once; a trajectory may have 100,000 characters
 _COLUMNS = (
     "question_id", "sample", "model", "model_revision", "opening", "thinking", "closing", "answer",
     "finish_reason", "verdict", "decided_by", "reason",
@@ -32,37 +33,36 @@ _COLUMNS = (
 
 def published_models(data: DataFolder) -> frozenset[str]:
     """Ids of the models and guides whose trajectories a data set holds."""
-    configs = (entry.config for entry in data.manifest.files)
-    return frozenset(config.removeprefix(_PREFIX) for config in configs if config.startswith(_PREFIX))
+    return frozenset(model for entry in data.manifest.files if (model := trajectories_model(entry.config)))
 
 
 def published_solo(
     data: DataFolder, model: Model, questions: Sequence[Question], *, samples: int, store: Store
 ) -> Solo:
-    """What a model did alone on some questions, as a data set says it; texts are copied into the store.
+    """A model's published solo samples on some questions; their texts are copied into the store.
 
-    A question of which nothing is published has no samples, as in a recording.
+    A question without published samples has none, as in a recording.
 
     Args:
         data: The data set.
         model: The model.
-        questions: Which of its questions.
-        samples: How many of each question's samples, from 0.
-        store: Where the texts are kept.
+        questions: The questions.
+        samples: Number of samples of each question, counted from sample 0.
+        store: Receives the texts.
 
     Raises:
-        DataError: for a file that is no such table, is of another model or revision than the spec's, or whose
-            pieces are not how this model's responses are split.
+        DataError: for a file that holds something else, the trajectories of another model or revision, or pieces
+            that differ from how this model's responses are split.
         HubError: when a file cannot be fetched.
         StoreError: when the store cannot keep the texts.
     """
-    files = data.files(_PREFIX + model.id)
+    files = data.files(trajectories_config_name(model.id))
     of = content_id("published", [data.verified(path).sha256 for path in files])
     wanted = {question.id for question in questions}
     found: dict[str, dict[int, SoloSample]] = {}
     revision: str | None = None
     for path in files:
-        for rows in _batches(path):
+        for rows in read_parquet(path, "a table of trajectories", rows=_BATCH, columns=_COLUMNS):
             texts: list[tuple[str, int, Completion]] = []
             for row in rows:
                 revision = _same(path, "model_revision", row["model_revision"], revision)
@@ -100,21 +100,6 @@ def _sample(path: Path, row: dict[str, Any], model: Model, key: str) -> tuple[So
         verdict=Verdict(row["verdict"], row["decided_by"], row["reason"]),
     )
     return sample, Completion(pieces.response, row["finish_reason"], None, None)
-
-
-def _batches(path: Path) -> Iterator[list[dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=_BATCH, columns=list(_COLUMNS)):
-                if len(batch.schema.names) != len(_COLUMNS):
-                    missing = ", ".join(sorted(set(_COLUMNS) - set(batch.schema.names)))
-                    raise DataError(f"{path}: no trajectories that this version reads: {missing} missing")
-                yield batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: no trajectories that this version reads: {error}") from error
 
 
 def _same(path: Path, what: str, found: str, expected: str | None) -> str:

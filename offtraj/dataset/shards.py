@@ -1,4 +1,4 @@
-"""Parquet shards of one configuration, written in a stream."""
+"""The Parquet shards of one configuration, written from a stream of batches."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Shard", "write_shards"]
 
-SHARD_BYTES = 300 * 2**20  # compressed, about: the Hub's own order of magnitude
-_ROW_GROUP_BYTES = 32 * 2**20  # in memory: what a reader holds at once
+SHARD_BYTES = 300 * 2**20  # compressed, approximately; of the same order as the Hub's own shards
+_ROW_GROUP_BYTES = 32 * 2**20  # in memory; a reader holds one row group at once
 
 
 class Shard(NamedTuple):
-    """One file, and what is in it."""
+    """One written file."""
 
     path: Path
     rows: int
     num_bytes: int
-    """Of its rows in memory, as Arrow batches: what `datasets` calls so."""
+    """Size of its rows in memory, as Arrow batches; `num_bytes` of `datasets`."""
 
 
 async def write_shards(
     folder: Path, split: str, schema: pa.Schema, batches: AsyncIterator[pa.RecordBatch]
 ) -> list[Shard]:
-    """Write `{split}-00000-of-0000N.parquet` files; always at least one.
+    """The written files `{split}-00000-of-0000N.parquet`; always at least one.
 
-    The same batches give the same bytes: row groups depend on the rows alone, and the file names no time
-    and no machine. Compression runs in a thread beside whatever makes the batches.
+    The same batches give the same bytes: row groups depend on the rows only, and the file contains no time and no
+    machine. Compression runs in a thread, concurrently with the source of the batches.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""The configurations beside the steered sets: questions, and everyone's solo trajectories."""
+"""The configurations other than the steered sets: questions, and the solo trajectories of each model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offtraj._util.parquet import open_parquet
+from offtraj.dataset.configs import QUESTIONS, trajectories_config_name
 from offtraj.dataset.folder import Config
 from offtraj.grading.domain import Domain
 from offtraj.run.question import Question
@@ -16,18 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["questions_config", "read_questions", "trajectories_config", "trajectories_schema"]
 
-_BATCH = 64  # rows; a trajectory may have a hundred thousand characters
+_BATCH = 64  # rows of an Arrow batch; a trajectory may have 100,000 characters
 
 
 def questions_config(
     questions: Sequence[Question], solos: Mapping[str, Solo], shared: Mapping[str, Sequence[str]]
 ) -> Config:
-    """The usable questions, with everyone's solve rates.
+    """The usable questions, with the solve rates of every model and guide.
 
     Args:
         questions: In their order.
         solos: By model or guide id.
-        shared: Names of the shared subsets (such as `recoverability`) that a question is in, by its id.
+        shared: Names of the tests whose shared subset contains a question, by the question's id.
     """
     import pyarrow as pa
     from datasets import Features, List, Value
@@ -64,20 +66,21 @@ def questions_config(
         for start in range(0, len(questions), _BATCH):
             yield pa.RecordBatch.from_pylist([row(q) for q in questions[start : start + _BATCH]], schema)
 
-    return Config("questions", "test", schema, batches())
+    return Config(QUESTIONS, "test", schema, batches())
 
 
 def read_questions(files: Iterable[Path], domain: Domain) -> dict[str, Question]:
-    """The questions of that configuration, by id, with references of the domain."""
-    import pyarrow.parquet as pq
+    """The questions of that configuration, by id, with references of the domain.
 
+    Raises:
+        DataError: for a file that holds something else.
+    """
     questions: dict[str, Question] = {}
     for path in files:
-        with pq.ParquetFile(path) as file:  # `read_table` costs the import of pyarrow's data sets
-            rows = file.read().to_pylist()
-        for row in rows:
-            reference = domain.published_reference(row)
-            questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], reference)
+        with open_parquet(path, "a table of questions") as file:
+            for row in file.read().to_pylist():
+                reference = domain.published_reference(row)
+                questions[row["id"]] = Question(row["id"], row["benchmark"], row["question"], reference)
     return questions
 
 
@@ -109,7 +112,7 @@ def trajectories_schema() -> pa.Schema:
 def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
     """All solo samples of a model or guide.
 
-    `opening + thinking + closing + answer` is the response, byte for byte; offsets of segments count in
+    `opening + thinking + closing + answer` is the response, byte for byte; the offsets of segments are characters of
     `thinking`.
 
     Args:
@@ -150,4 +153,4 @@ def trajectories_config(solo: Solo, benchmarks: Mapping[str, str]) -> Config:
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema)
 
-    return Config(f"trajectories--{solo.model.id}", "train", schema, batches())
+    return Config(trajectories_config_name(solo.model.id), "train", schema, batches())

@@ -1,4 +1,4 @@
-"""Does a model see exactly what is sent? Probes of its template, its tokenizer and its engine."""
+"""Whether a model sees exactly what is sent: probes of its template, its tokenizer and its engine."""
 
 from offtraj.doctor.doctor import examine
 from offtraj.doctor.finding import Diagnosis, Finding, State

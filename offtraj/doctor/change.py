@@ -1,4 +1,4 @@
-"""What became of a prompt on its way, in words: the changes that templates and servers are known for."""
+"""Descriptions of how a prompt was changed on its way to a model: the usual changes by templates and servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from offtraj.model.encoding import difference
 from offtraj.model.prompt import Prompt
 from offtraj.model.trajectory import Delimiters
 
-__all__ = ["SECOND_BOS", "changes", "told"]
+__all__ = ["SECOND_BOS", "changes", "describe"]
 
 SECOND_BOS = "there is a second BOS"
 _EMPTY_BLOCK = "an empty think block is put before the prefix"
@@ -20,12 +20,12 @@ _DROPPED = "the thinking is dropped"
 
 
 def changes(prompt: Prompt, seen: str, delimiters: Delimiters, bos: str | None) -> tuple[str, ...]:
-    """The changes that turned a prompt's text into what was seen; none where it is the same.
+    """The changes that turned a prompt's text into the text that was seen; empty where they are equal.
 
     Args:
-        prompt: What was meant.
+        prompt: The prompt that was sent.
         seen: The text that the model was given.
-        delimiters: Of its thinking.
+        delimiters: The delimiters of its thinking.
         bos: The tokenizer's BOS.
     """
     if seen == prompt.text:
@@ -57,8 +57,8 @@ def changes(prompt: Prompt, seen: str, delimiters: Delimiters, bos: str | None) 
     return tuple(found)
 
 
-def told(found: Mapping[str, Sequence[str]]) -> str:
-    """Changes by what the prompts have, in a sentence that names each once."""
+def describe(found: Mapping[str, Sequence[str]]) -> str:
+    """One sentence that names each change once, with the kinds of prompts that it affected."""
     kinds: dict[str, list[str]] = {}
     for kind, several in found.items():
         for change in several:

@@ -1,4 +1,4 @@
-"""What a doctor finds: one value for each check."""
+"""The doctor's findings: one value for each check."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from typing import Literal
 __all__ = ["Diagnosis", "Finding", "State"]
 
 State = Literal["exact", "inexact", "unsupported"]
-"""`exact`: as an exact run needs it; `inexact`: it works, and changes something; `unsupported`: it does not
-work, or nothing shows that it does. `found` says which."""
+"""`exact`: as an exact run needs it; `inexact`: it works but changes something; `unsupported`: it does not work, or
+nothing shows that it works. `found` says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one check."""
+    """The result of one check."""
 
     check: str
     state: State
     found: str
-    """What was seen, for a reader."""
+    """The observation, as text."""
     remedy: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    """What a user can do; empty where there is nothing to do."""
     needed: bool = True
-    """Whether a run of this spec would not be exact, or not work, unless the state is `exact`."""
+    """Whether runs of this spec are exact only if the state is `exact`."""
     ends: bool = False
-    """Whether nothing more can be examined."""
+    """Whether the examination cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that was found of one model with one engine."""
+    """All findings for one model on one engine."""
 
     model: str
     engine: str
-    """Its name in the spec, or what was given instead."""
+    """Its name in the spec, or the URL that was given instead."""
     findings: tuple[Finding, ...]
 
     @property
     def ailing(self) -> tuple[Finding, ...]:
-        """What stands in the way of an exact run."""
+        """The findings that prevent an exact run."""
         return tuple(one for one in self.findings if one.needed and one.state != "exact")
 
     def as_json(self) -> dict[str, object]:
-        """As plain values."""
+        """The diagnosis as plain values for JSON."""
         return {
             "model": self.model,
             "engine": self.engine,

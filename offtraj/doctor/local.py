@@ -1,4 +1,4 @@
-"""A model in this process: what is left to ask where nothing stands between us and it."""
+"""Checks of a model in this process, where no server can change a prompt."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from offtraj.spec import SamplingSpec, TransformersSpec
 
 __all__ = ["examine_local"]
 
-_TOKENS = 512  # in which an easy question is thought about
+_TOKENS = 512  # enough to think about an easy question
 
 
 async def examine_local(model: Model, spec: TransformersSpec, sampling: SamplingSpec) -> AsyncIterator[Finding]:
-    """Load the model and let it write: twice with one seed, once with another.
+    """Findings from three samples: two with one seed, one with another.
 
     Raises:
         MissingExtraError: without torch.
@@ -57,12 +57,12 @@ async def examine_local(model: Model, spec: TransformersSpec, sampling: Sampling
 def _seed(one: str, again: str, other: str, *, greedy: bool) -> Finding:
     if one != again:
         return Finding(
-            "seed", "inexact", "the same seed gives other texts", "publish trajectories, not seeds", needed=False
+            "seed", "inexact", "the same seed gives different texts", "publish trajectories, not seeds", needed=False
         )
     if greedy:
         return Finding("seed", "exact", "greedy: no seed is needed", needed=False)
     if one == other:
         return Finding(
-            "seed", "unsupported", "every seed gives the same text: nothing shows that it counts", needed=False
+            "seed", "unsupported", "every seed gives the same text: nothing shows that it has an effect", needed=False
         )
-    return Finding("seed", "exact", "the same seed gives the same text, and another one another", needed=False)
+    return Finding("seed", "exact", "the same seed gives the same text, another seed another", needed=False)

@@ -1,4 +1,4 @@
-"""What the files beside a model's weights say: how much it holds, where it stops, what it would sample with."""
+"""A model's configuration files: context length, end tokens, sampling defaults."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelFiles"]
 
-_DEFAULTS = ("top_k", "min_p", "repetition_penalty")  # what servers take from them, beside what every request says
+_DEFAULTS = ("top_k", "min_p", "repetition_penalty")  # what servers read from them, apart from values in every request
 _NEUTRAL = {"top_k": (None, 0, -1), "min_p": (None, 0.0), "repetition_penalty": (None, 1.0)}
 
 
 class ModelFiles:
-    """`config.json` and `generation_config.json`, read when they are first asked for."""
+    """`config.json` and `generation_config.json`, read at first use."""
 
     def __init__(self, model: Model) -> None:
         assert model.path is not None and model.format is not None
@@ -29,18 +29,18 @@ class ModelFiles:
 
     @cached_property
     def config(self) -> PretrainedConfig | None:
-        """`None` where it cannot be read."""
+        """`config.json`; `None` where it cannot be read."""
         from transformers import AutoConfig
 
         try:
             config: PretrainedConfig = AutoConfig.from_pretrained(self._path, **self._pinned)
-        except Exception:  # the library raises what its parts raise
+        except Exception:  # the library may raise any error
             return None
         return config
 
     @cached_property
     def generation(self) -> GenerationConfig | None:
-        """`None` where there is none."""
+        """`generation_config.json`; `None` where it cannot be read."""
         from transformers import GenerationConfig
 
         try:
@@ -50,13 +50,13 @@ class ModelFiles:
 
     @property
     def context(self) -> int | None:
-        """Tokens of prompt and completion that the model was made for."""
+        """The model's context length: tokens of prompt and completion; `None` where it is not stated."""
         text: Any = None if self.config is None else self.config.get_text_config()
         return getattr(text, "max_position_embeddings", None)
 
     @cached_property
     def ends(self) -> dict[int, list[str]]:
-        """Each end token, with the files that name it."""
+        """The end tokens, each with the files that name it."""
         found: dict[int, list[str]] = {}
         text: Any = None if self.config is None else self.config.get_text_config()
         for name, value in (
@@ -69,11 +69,11 @@ class ModelFiles:
         return found
 
     def examine(self, max_tokens: int, *, ours: bool) -> Iterator[Finding]:
-        """Findings, without a server.
+        """Findings that need no server.
 
         Args:
-            max_tokens: Of prompt and completion, as the spec samples.
-            ours: Whether the model runs in this process or in a server that we start.
+            max_tokens: The spec's limit on prompt and completion, in tokens.
+            ours: Whether offtraj runs the model, in this process or in a server that it starts.
         """
         yield self._context(max_tokens, needed=ours)
         shown = ", ".join(
@@ -88,12 +88,12 @@ class ModelFiles:
         defaults = {name: getattr(self.generation, name, None) for name in _DEFAULTS}
         leaking = {name: value for name, value in defaults.items() if value not in _NEUTRAL[name]}
         what = ", ".join(f"{name} {value}" for name, value in leaking.items())
-        told = f"{what} in its generation_config.json: every request overrules them" if leaking else "none to leak"
-        yield Finding("generation defaults", "exact", told)
+        shown = f"{what} in its generation_config.json: every request overrides them" if leaking else "none to leak"
+        yield Finding("generation defaults", "exact", shown)
 
     def _context(self, max_tokens: int, *, needed: bool) -> Finding:
         if self.context is None:
-            what = "its config.json does not say how many tokens the model holds"
+            what = "its config.json does not state the model's context length"
             return Finding("context", "unsupported", what, needed=False)
         if self.context < max_tokens:
             what = f"the model holds {self.context:,} tokens, the spec samples up to {max_tokens:,}"

@@ -1,4 +1,4 @@
-"""Recorded responses: nothing can be asked, but much is there to be read."""
+"""The check of recorded responses, which can be read but not sampled."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SHOWN = 10
 
 
 def examine_recording(file: SpecFile, model: ModelSpec, spec: RecordedSpec, name: str) -> Finding:
-    """Which delimiters the responses of a model show.
+    """The finding on the delimiters in a model's responses.
 
     Raises:
-        SpecError: for a file that is not there.
+        SpecError: for a missing file.
         DataError: for a record that cannot be read.
     """
     delimiters = stated_delimiters(model)
@@ -35,10 +35,10 @@ def examine_recording(file: SpecFile, model: ModelSpec, spec: RecordedSpec, name
                 tag = trajectory.opening.strip() or "no opening delimiter"
                 shown[f"{tag} … {trajectory.closing.strip() or 'no end'}"] += 1
     if not shown:
-        holds = ", ".join(repr(other) for other, _ in others.most_common(_SHOWN)) or "nothing at all"
-        what = f"it holds nothing of {model.recorded_as!r}, but of {holds}"
+        holds = ", ".join(repr(other) for other, _ in others.most_common(_SHOWN)) or "no model"
+        what = f"it has no responses of {model.recorded_as!r}, but of {holds}"
         return Finding("recording", "unsupported", what, "`recorded_as` is the model's name in the recording")
     how = "found in each response" if delimiters is None else f"as the spec states, {stated(delimiters)}"
     counts = ", ".join(f"{tags}: {count:,}" for tags, count in shown.most_common())
-    what = f"nothing can be asked of {shown.total():,} recorded responses; their delimiters, {how}: {counts}"
+    what = f"{shown.total():,} recorded responses, which cannot be sampled; their delimiters, {how}: {counts}"
     return Finding("recording", "exact", what)

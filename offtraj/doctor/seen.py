@@ -1,4 +1,4 @@
-"""What a server sees of a prompt, in each way to send one."""
+"""Checks of what a server sees of a prompt, in each prompt mode."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple, get_args
 
-from offtraj.doctor.change import SECOND_BOS, changes, told
+from offtraj.doctor.change import SECOND_BOS, changes, describe
 from offtraj.doctor.finding import Finding
 from offtraj.doctor.server import Refusal, Said, Server
 from offtraj.doctor.template import CLOSING, QUESTION, probes
@@ -19,23 +19,23 @@ _LINE = 120
 
 
 class Seen(NamedTuple):
-    """What came of the prompts."""
+    """The results of the prompts."""
 
     findings: tuple[Finding, ...]
     mode: Mode | None
-    """How a run sends prompts; `None` where the server does not take them so."""
+    """The prompt mode of a run; `None` where the server does not accept it."""
     said: tuple[Said, ...]
-    """What was written after them, in that mode."""
+    """The completions in that mode."""
     modes: tuple[Mode, ...]
-    """All that the server takes."""
+    """All modes that the server accepts."""
 
 
 async def examine_prompts(server: Server, wanted: str, *, forces: bool) -> Seen:
-    """Send prefixes that tend to be changed, in each mode, and compare what the server says it saw.
+    """Findings on prefixes that are often changed: what the server reports to have seen, in each mode.
 
     Args:
         server: The server.
-        wanted: The mode of the spec, or `auto` for the first that is taken.
+        wanted: The spec's mode, or `auto` for the first that the server accepts.
         forces: Whether some prefixes end the thinking (answer-forcing).
     """
     kinds = probes(server.chat.delimiters)
@@ -58,7 +58,7 @@ async def examine_prompts(server: Server, wanted: str, *, forces: bool) -> Seen:
 
 
 async def _mode(server: Server, mode: Mode, prompts: Mapping[str, Prompt]) -> tuple[Finding, list[Said]]:
-    """One mode, and the answers; none where the server refuses the first prompt."""
+    """The finding of one mode, and the answers; no answers where the server refuses the first prompt."""
     name = f"prompts: {mode}"
     found: dict[str, tuple[str, ...]] = {}
     answers: list[Said] = []
@@ -80,41 +80,43 @@ async def _mode(server: Server, mode: Mode, prompts: Mapping[str, Prompt]) -> tu
             answers.append(answer)
             found[kind] = _changes(server.chat, prompt, answer)
     if any(found.values()):
-        return Finding(name, "inexact", f"taken, but: {told(found)}{note}", _instead(mode)), answers
+        return Finding(name, "inexact", f"taken, but: {describe(found)}{note}", _instead(mode)), answers
     shown = "the same ids" if answers[0].seen is not None else "as many ids"
     return Finding(name, "exact", f"taken: {shown} for each of {len(prompts)} texts{note}"), answers
 
 
 def _changes(chat: ChatFormat, prompt: Prompt, answer: Said) -> tuple[str, ...]:
-    """How what the server saw differs from what was sent."""
+    """The differences between the prompt that was sent and the one that the server saw."""
     sent = list(prompt.ids)
     if answer.seen is not None:
         if list(answer.seen) == sent:
             return ()
         text = chat.tokenizer.decode(list(answer.seen), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         words = changes(prompt, str(text), chat.delimiters, chat.tokenizer.bos_token)
-        return words or (f"the same text is cut into other tokens, {difference(sent, answer.seen)}",)
+        return words or (f"the same text is split into other tokens, {difference(sent, answer.seen)}",)
     if answer.counted is None:
-        return ("nothing shows what the server saw",)
+        return ("the server does not report what it saw",)
     extra = answer.counted - len(sent)
     if extra == 1 and sent[:1] == [chat.tokenizer.bos_token_id]:
-        return (SECOND_BOS,)  # most likely
+        return (SECOND_BOS,)  # the likely explanation
     return (f"{abs(extra)} ids {'more' if extra > 0 else 'fewer'} are counted",) if extra else ()
 
 
 def _echo(answers: list[Said], prompts: list[Prompt]) -> list[Finding]:
-    """Whether a run can hold what the server saw against what was sent."""
+    """Whether a run can compare the ids that the server saw with those that were sent."""
     if any(answer.seen is not None for answer in answers):
-        return [Finding("echo", "exact", "the server says which ids it saw, and a run compares them", needed=False)]
-    what = "the server does not say which ids it saw"
+        return [
+            Finding("echo", "exact", "the server reports the ids that it saw, and a run compares them", needed=False)
+        ]
+    what = "the server does not report the ids that it saw"
     counted = [answer.counted for answer in answers]
     if counted == [len(prompt.ids) for prompt in prompts]:
-        what += ", only how many: as many as were sent"
-    return [Finding("echo", "unsupported", what, "vLLM says it, to `return_token_ids`", needed=False)]
+        what += ", only their number, which is that of the ids sent"
+    return [Finding("echo", "unsupported", what, "vLLM does, for `return_token_ids`", needed=False)]
 
 
 def _shortened(text: str) -> str:
-    """The first sentence of a message, and no more than a line of it."""
+    """The first sentence of a message, of at most a line."""
     sentence = re.split(r"(?<=[.!?]) ", text, maxsplit=1)[0]
     return sentence if len(sentence) <= _LINE else sentence[:_LINE] + " …"
 

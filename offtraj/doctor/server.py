@@ -1,4 +1,4 @@
-"""Asking a server what a run would ask it, and keeping what it says as it says it."""
+"""Requests to a server as a run would send them, and its unprocessed answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from offtraj.engines.openai.endpoint import Endpoint, Malformed, Rejected, Unanswered, public_url
+from offtraj.engines.openai.endpoint import Endpoint, public_url
+from offtraj.engines.openai.failure import Malformed, Rejected, Unanswered
 from offtraj.engines.openai.wire import PREFILLS, Mode, write_body
 from offtraj.model.completion import SamplingParams
 from offtraj.model.prompt import ChatFormat, Prompt
@@ -18,42 +19,42 @@ _ATTEMPTS = 2
 
 
 class Said(NamedTuple):
-    """One choice of an answer, and what the answer says of the prompt."""
+    """One choice of an answer, and what the answer reports of the prompt."""
 
     text: str
     ids: tuple[int, ...] | None
-    """Of the text, where the server says them."""
+    """The ids of the text, where the server reports them."""
     ended: str | None
     """Its finish reason."""
     reasoning: bool
-    """Whether thinking is in a field of its own, taken out of the text."""
+    """Whether thinking is in a separate field instead of the text."""
     choices: int
     seen: tuple[int, ...] | None
-    """The prompt's ids, as the server says it saw them."""
+    """The prompt's ids that the server reports."""
     counted: int | None
-    """How many there were, as it says."""
+    """The number of prompt tokens that the server reports."""
 
 
 class Refusal(Exception):
-    """The server did not take the request."""
+    """The server did not accept the request."""
 
 
 @dataclass
 class Server:
-    """A server, and the model that is asked there."""
+    """A server, and a model on it."""
 
     endpoint: Endpoint
     model: str
     chat: ChatFormat
     sampling: SamplingSpec
     prefill: str | None = None
-    """How it is told to go on with a turn, once it has taken one."""
+    """The way to continue a turn that it has accepted; `None` before the first."""
     drop: str = ""
-    """The BOS that it puts before every text, and that is left out of ours."""
+    """The BOS that it adds to every text, which requests therefore leave out."""
 
     @property
     def url(self) -> str:
-        """Its address, without secrets."""
+        """Its URL, without secrets."""
         return public_url(self.endpoint.base_url)
 
     async def ask(
@@ -68,20 +69,20 @@ class Server:
         without: Sequence[str] = (),
         **fields: object,
     ) -> Said:
-        """Send what a run would send.
+        """The answer to a request as a run would send it.
 
         Args:
-            mode: How the prompt is sent.
-            prompt: What to go on from.
-            tokens: To write at most.
-            n: Choices.
-            seed: Of the first.
+            mode: The prompt mode.
+            prompt: The prompt.
+            tokens: Largest number of tokens of the completion.
+            n: Number of choices.
+            seed: Seed of the first choice.
             temperature: The spec's by default.
             without: Fields of a run's request that are left out.
-            fields: Fields that are put in, or changed.
+            fields: Fields that are added or changed.
 
         Raises:
-            Refusal: saying why.
+            Refusal: when the server does not accept it, with the reason.
         """
         params = SamplingParams(
             temperature=self.sampling.temperature if temperature is None else temperature,
@@ -98,7 +99,7 @@ class Server:
             body = {name: value for name, value in body.items() if name not in without} | fields
             try:
                 said = await self.endpoint.post(path, body, _read, attempts=_ATTEMPTS)
-            except (Rejected, Unanswered) as error:  # the first refusal is that of the way that says most
+            except (Rejected, Unanswered) as error:  # the first refusal is the most specific
                 refusal = refusal or str(error)
             else:
                 self.prefill = prefill if going_on else self.prefill

@@ -1,4 +1,4 @@
-"""What a model's template and tokenizer say by themselves: no weights, no server."""
+"""The checks of a model's template and tokenizer, without weights or server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SYSTEM = "Speak of nothing else."
 
 
 def probes(delimiters: Delimiters) -> dict[str, str]:
-    """Prefixes that tend to be changed on their way, by what they have."""
+    """Prefixes that are often changed on their way, by kind."""
     kinds = {
         "plain text": "So it is 5.",
         "trailing spaces": "So it is 5.  ",
@@ -36,9 +36,9 @@ def examine_template(chat: ChatFormat, think: Delimiters | None, *, mode: str) -
     """Findings that need the tokenizer only.
 
     Args:
-        chat: With the delimiters that are used, or `NONE`.
-        think: The delimiters that the spec states, if it does.
-        mode: How prompts are to be sent.
+        chat: The model's format, with the delimiters that are used, or `NONE`.
+        think: The delimiters that the spec states, if any.
+        mode: The spec's prompt mode.
     """
     try:
         rendered = chat.generation_prompt(QUESTION)
@@ -61,7 +61,7 @@ def examine_template(chat: ChatFormat, think: Delimiters | None, *, mode: str) -
 
 
 def _thinking(chat: ChatFormat, rendered: str, think: Delimiters | None) -> Finding:
-    """Who opens the thinking, with what, and how that is known."""
+    """Whether template or model opens the thinking, with which delimiter, and how that is known."""
     ending = rendered.rstrip("\n")
     opened = next(
         (one for one in (think, THINK, THOUGHT) if one and one.open and ending.endswith(one.open.rstrip("\n"))), None
@@ -84,7 +84,7 @@ def _thinking(chat: ChatFormat, rendered: str, think: Delimiters | None) -> Find
 
 
 def found_delimiters(chat: ChatFormat) -> Delimiters | None:
-    """The delimiters that a run finds by itself."""
+    """The delimiters that a run would find; `None` where there are none."""
     try:
         return find_delimiters(chat.tokenizer, chat.generation_prompt(QUESTION), "")
     except EngineError:
@@ -104,11 +104,11 @@ def _where(chat: ChatFormat, rendered: str, used: Delimiters) -> str:
 
 
 def _system_prompt(chat: ChatFormat, rendered: str) -> Finding:
-    """Whether the template says something that nobody asked for."""
+    """Whether the template adds a system prompt."""
     turns = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": QUESTION}]
     try:
         with_one = str(chat.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
-    except Exception:  # templates are programs, and raise what they like
+    except Exception:  # templates are programs and may raise any error
         return Finding("system prompt", "exact", "none, and the template takes none")
     before, there, after = with_one.partition(_SYSTEM)
     added = ""
@@ -116,7 +116,7 @@ def _system_prompt(chat: ChatFormat, rendered: str) -> Finding:
         added = rendered[len(before) : len(rendered) - len(after)]
     if not added:
         return Finding("system prompt", "exact", "none")
-    remedy = "it stays, as the model's users have it; the paper's models had none"
+    remedy = "it is kept, as other users of the model have it; the paper's models have none"
     return Finding("system prompt", "inexact", f"the template adds {added!r}", remedy, needed=False)
 
 
@@ -137,14 +137,14 @@ def _bos(chat: ChatFormat, rendered: str, *, mode: str) -> Finding:
         )
     name = repr(tokenizer.bos_token)
     if once > 1:
-        return Finding("BOS", "inexact", f"{name} stands {once} times in the template", "repair its chat_template")
+        return Finding("BOS", "inexact", f"{name} is {once} times in the template", "repair its chat_template")
     if once == twice:
         return Finding("BOS", "exact", f"{name} in the template, and none added by the tokenizer")
     if once:
         what = f"{name} in the template, and another one from the tokenizer: doubled in text with special tokens added"
     else:
-        what = f"{name} by the tokenizer alone: prompts that are rendered have none"
-    remedy = "a server must heed `add_special_tokens: false`, or take ids" if mode == "text" else ""
+        what = f"{name} added by the tokenizer only: rendered prompts have none"
+    remedy = "a server must support `add_special_tokens: false`, or accept ids" if mode == "text" else ""
     return Finding("BOS", "exact", what, remedy)
 
 
@@ -163,16 +163,16 @@ def _round_trip(chat: ChatFormat) -> Finding:
 def _normal_form(chat: ChatFormat, *, mode: str) -> Finding:
     if not chat.normalizes:
         return Finding("normal form", "exact", "the tokenizer leaves characters as they are")
-    what = "the tokenizer would compose characters (NFC): ids are made without that, text that is sent is changed"
+    what = "the tokenizer would compose characters (NFC): ids are made without that, but text that is sent is changed"
     if mode in ("text", "chat"):
-        return Finding("normal form", "inexact", what, "send ids (`prompts: ids`), if the server takes them")
+        return Finding("normal form", "inexact", what, "send ids (`prompts: ids`), if the server accepts them")
     return Finding("normal form", "exact", what)
 
 
 def _question(chat: ChatFormat) -> Finding:
     padded = f"  {QUESTION}\n\n"
     if padded in (rendered := chat.generation_prompt(padded)):
-        return Finding("question", "exact", "stands in the prompt as it is")
+        return Finding("question", "exact", "is in the prompt unchanged")
     kept = rendered.replace(QUESTION, padded) if QUESTION in rendered else ""
     if not kept:
         return Finding("question", "inexact", f"is changed: {difference(padded, rendered)}", needed=False)
@@ -181,5 +181,5 @@ def _question(chat: ChatFormat) -> Finding:
 
 
 def stated(delimiters: Delimiters) -> str:
-    """Delimiters as they are shown."""
+    """Delimiters as text for a finding."""
     return f"{delimiters.open!r} … {delimiters.close!r}" if delimiters.close else "none"

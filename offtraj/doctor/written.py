@@ -1,4 +1,4 @@
-"""What a model writes, and what of that arrives."""
+"""The checks of completions: whether their text arrives unchanged, and how they open, close and end."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["examine_ends", "examine_solo", "examine_texts"]
 
-_LOST = "\ufffd"  # stands for bytes that are no character; how many there are is the decoder's business
+_LOST = "\ufffd"  # the decoder's replacement for bytes that are no character
 
 
 def examine_texts(said: Sequence[Said], chat: ChatFormat, ends: Mapping[int, Sequence[str]]) -> list[Finding]:
-    """Hold texts against the ids that the server says they are of.
+    """Findings on texts compared with the ids that the server reports for them.
 
     Args:
-        said: Completions.
-        chat: The model's.
-        ends: Its end tokens.
+        said: The completions.
+        chat: The model's format.
+        ends: The model's end tokens.
     """
     tokenizer = chat.tokenizer
     known = [(one.text, _written(one, ends)) for one in said if one.ids is not None]
@@ -35,7 +35,7 @@ def examine_texts(said: Sequence[Said], chat: ChatFormat, ends: Mapping[int, Seq
         for plain in [_decode(tokenizer, ids, skip=True)]
     ]
     if not pairs:
-        what = "the server does not say the ids of what it writes, so nothing shows it"
+        what = "the server does not report the ids of completions, so nothing shows it"
         if known:
             what = "nothing shows it: all that was written has bytes that are no characters"
         return [Finding(name, "unsupported", what, needed=False) for name in ("white space", "special tokens")]
@@ -47,7 +47,7 @@ def _white_space(pairs: Sequence[tuple[str, str, str]]) -> Finding:
     trimmed = [pair for pair in padded if pair[0] not in pair[1:] and pair[0].strip() == pair[1].strip()]
     if trimmed:
         what = f"completions are trimmed: {trimmed[0][1][-20:]!r} came as {trimmed[0][0][-20:]!r}"
-        return Finding("white space", "inexact", what, "turn off what trims: a proxy, or an option of the server")
+        return Finding("white space", "inexact", what, "turn off trimming, in a proxy or an option of the server")
     if not padded:
         return Finding("white space", "unsupported", f"nothing to trim in {len(pairs)} completions", needed=False)
     return Finding("white space", "exact", f"kept, where completions begin or end with some ({len(padded)})")
@@ -59,8 +59,10 @@ def _special_tokens(pairs: Sequence[tuple[str, str, str]], chat: ChatFormat) -> 
     theirs = [pair for pair in pairs if pair[1] != pair[2]]
     if any(text == plain for text, _, plain in theirs):
         needed = bool(tags & special)
-        what = "special tokens are taken out of completions" + (", the delimiters of thinking among them" * needed)
-        return Finding("special tokens", "inexact", what, "heed `skip_special_tokens: false`", needed=needed)
+        what = "special tokens are removed from completions" + (", the delimiters of thinking among them" * needed)
+        return Finding(
+            "special tokens", "inexact", what, "use a server that supports `skip_special_tokens: false`", needed=needed
+        )
     if theirs:
         return Finding("special tokens", "exact", f"kept in the text of completions that have some ({len(theirs)})")
     if not tags & special:
@@ -71,18 +73,18 @@ def _special_tokens(pairs: Sequence[tuple[str, str, str]], chat: ChatFormat) -> 
 def _delimiter_lost(pairs: Sequence[tuple[str, str, str]], chat: ChatFormat) -> list[Finding]:
     close = chat.delimiters.close
     if close and any(close in whole and close not in text for text, whole, _ in pairs):
-        what = f"the model wrote {close!r}, and it did not arrive: a reasoning parser, or special tokens taken out"
+        what = f"the model wrote {close!r}, and it did not arrive: a reasoning parser, or special tokens removed"
         return [Finding("delimiters arrive", "inexact", what, "serve the model without --reasoning-parser")]
     return []
 
 
 def examine_solo(one: Said, chat: ChatFormat, *, opened: bool) -> Finding:
-    """Whether the model opens and closes its thinking as it is taken to.
+    """Whether the model opens and closes its thinking as the template and delimiters suggest.
 
     Args:
-        one: What it wrote alone.
-        chat: Its format.
-        opened: Whether the template has opened the thinking.
+        one: A solo sample.
+        chat: The model's format.
+        opened: Whether the template opens the thinking.
     """
     name, tokens = "solo sample", "" if one.ids is None else f" of {len(one.ids)} tokens"
     if chat.delimiters == NONE:
@@ -96,9 +98,9 @@ def examine_solo(one: Said, chat: ChatFormat, *, opened: bool) -> Finding:
         wrong.append(f"it opens its thinking again, after the template has: {one.text[:30]!r}")
     if not trajectory.closed:
         ran_out = one.ended == "length"
-        wrong.append(f"it does not close it{' so soon' if ran_out else ''}: {one.text[-30:]!r}")
+        wrong.append(f"it does not close it{' within the limit' if ran_out else ''}: {one.text[-30:]!r}")
     if not wrong:
-        return Finding(name, "exact", f"a text{tokens} that opens and closes its thinking as it should", needed=False)
+        return Finding(name, "exact", f"a text{tokens} with its thinking opened and closed", needed=False)
     remedy = "look at the text: is it a reasoning model, are these its delimiters?"
     return Finding(name, "unsupported", f"in a text{tokens}, {'; '.join(wrong)}", remedy, needed=False)
 
@@ -109,18 +111,20 @@ def examine_ends(said: Sequence[Said], chat: ChatFormat, ends: Mapping[int, Sequ
     if not ended:
         seen = sum(one.ended == "stop" for one in said)
         what = (
-            f"completions ended ({seen}), and nothing shows with which token" if seen else "no completion ended so soon"
+            f"completions ended ({seen}), and nothing shows with which token"
+            if seen
+            else "no completion ended within the limit"
         )
         return Finding("stop", "unsupported", what, needed=False)
     shown = ", ".join(f"{token} {chat.tokenizer.convert_ids_to_tokens(token)!r}" for token in sorted(set(ended)))
     if set(ended) <= ends.keys():
         return Finding("stop", "exact", f"completions end with {shown}")
     remedy = "name the token in generation_config.json, or look for a stop string of the server's"
-    return Finding("stop", "inexact", f"completions end with {shown}, which is no end token", remedy, needed=False)
+    return Finding("stop", "inexact", f"completions end with {shown}, which is not an end token", remedy, needed=False)
 
 
 def _written(one: Said, ends: Mapping[int, Sequence[str]]) -> tuple[int, ...]:
-    """The ids of a text: the end token is none of it."""
+    """The ids of a text, without the end token."""
     assert one.ids is not None
     return one.ids[:-1] if one.ended == "stop" and one.ids and one.ids[-1] in ends else one.ids
 

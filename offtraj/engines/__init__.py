@@ -1,3 +1,3 @@
-"""Engines: what turns requests into completions. One small protocol, several kinds."""
+"""Engines turn requests into completions: one protocol, several kinds."""
 
 __all__: list[str] = []

@@ -1,6 +1,6 @@
-"""Asking a model in chat messages: what a judge is asked by. Over HTTP, or in this process.
+"""A model that answers chat messages, over HTTP or in this process: how a judge is asked.
 
-Models under test are never asked this way: chat endpoints rewrite the thinking that is put before them.
+Models under test are not asked this way, because chat endpoints rewrite thinking that is put before them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from offtraj._util.digest import content_id
-from offtraj.engines.openai.endpoint import Malformed, Rejected, Unanswered, open_endpoint, public_url
+from offtraj.engines.openai.endpoint import open_endpoint, public_url
+from offtraj.engines.openai.failure import Malformed, Rejected, Unanswered
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Failure, Message, Request, SamplingParams
 from offtraj.model.prompt import Prompt
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chat", "LocalChat", "OpenAIChat", "open_chat"]
 
-_AT_ONCE = 64  # replies that are waited for together
+_AT_ONCE = 64  # requests in flight
 
 
 class Chat(Protocol):
@@ -29,33 +30,33 @@ class Chat(Protocol):
 
     @property
     def identity(self) -> str:
-        """What its replies are kept under."""
+        """The key of its replies in the store."""
 
     async def ask(self, messages: Sequence[Message], *, max_tokens: int, seed: int) -> Completion | Failure:
         """One reply at temperature 0.
 
         Args:
             messages: The conversation.
-            max_tokens: Of the reply, its thinking included.
-            seed: For servers that are not deterministic at temperature 0 either.
+            max_tokens: Tokens of the reply, thinking included.
+            seed: For servers that are not deterministic at temperature 0.
 
         Returns:
-            The reply; its finish reason is `None` where that is neither `stop` nor `length`. A `Failure` for
-            what did not succeed after the client's retries.
+            The reply, with finish reason `None` where that is neither `stop` nor `length`; a `Failure` where all of the
+            client's retries failed.
 
         Raises:
             EngineError: when the server refuses the key, or does not know the model.
         """
 
     async def close(self) -> None:
-        """Let go of what it holds."""
+        """Release what it holds."""
 
 
 def open_chat(spec: OpenAISpec | TransformersSpec, model: str) -> Chat:
-    """Open the model of that name at a server, or the one at a folder or Hub id in this process.
+    """A model by its name at a server, or by its folder or Hub id in this process.
 
     Raises:
-        EngineError: for a key or model that is not there.
+        EngineError: for a key that is not set, or a model that cannot be found.
     """
     return OpenAIChat(spec, model) if isinstance(spec, OpenAISpec) else LocalChat(spec, model)
 
@@ -64,10 +65,10 @@ class OpenAIChat:
     """`/v1/chat/completions`, with the retries and the pacing of an `Endpoint`."""
 
     def __init__(self, spec: OpenAISpec, model: str) -> None:
-        """Make a client; nothing is sent yet.
+        """Nothing is sent yet.
 
         Raises:
-            EngineError: when the spec names a key that the environment does not hold.
+            EngineError: when the key's environment variable is not set.
         """
         self.identity = f"chat:{model}"
         self._model = model
@@ -116,10 +117,10 @@ def _read(answer: dict[str, Any]) -> Completion:
 
 
 class LocalChat:
-    """A model in this process, through its own chat template; what is asked at the same time is one batch."""
+    """A model in this process, through its own chat template; concurrent requests form one batch."""
 
     def __init__(self, spec: TransformersSpec, path: str) -> None:
-        """Load the tokenizer; weights are loaded when it is first asked.
+        """Load the tokenizer; the weights are loaded at the first request.
 
         Raises:
             EngineError: for a tokenizer that cannot be loaded, or has no chat template.
@@ -160,7 +161,7 @@ class LocalChat:
 
     async def _work(self) -> None:
         """Reply to what is waiting, batch by batch; every failure goes to the callers that wait for a reply."""
-        await asyncio.sleep(0)  # so that what is asked together is one batch
+        await asyncio.sleep(0)  # so that concurrent messages become one batch
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:

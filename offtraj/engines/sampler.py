@@ -1,4 +1,4 @@
-"""Asking an engine for what the store does not have yet, and keeping every reply at once."""
+"""Sampling through the store: an engine is asked for missing completions only, and each is stored on arrival."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from offtraj.store import Origin, Store
 __all__ = ["request_key", "sample"]
 
 _InFlight = dict[tuple[str, int], list[Request]]
-"""Key and sample of what is in flight, with the requests that want the same."""
+"""Samples in flight, by key and sample number, with further requests for the same sample."""
 
 
 def request_key(identity: str, subject: str, prompt: Prompt | None, params: SamplingParams) -> str:
-    """What a request's completions are kept under: model, prompt ids and sampling parameters.
+    """The key of a request's completions in the store: a hash of model, prompt ids and sampling parameters.
 
-    A recording has no prompt; there, it is the subject. Positions, report options and all else that does
-    not reach the model are no part of it.
+    For a recording, which has no prompt, the subject takes the prompt's place. Positions, report options and
+    everything else that does not reach the model have no effect on it.
     """
     asked = f"subject:{subject}" if prompt is None else f"ids:{prompt.sha256}"
     recorded = prompt is None
@@ -39,21 +39,21 @@ async def sample(
     model: str,
     stored: OnProgress = no_steps,
 ) -> AsyncIterator[Reply]:
-    """Yield the *new* replies, completions among them kept before they are yielded.
+    """The *new* replies. Completions are stored before they are yielded.
 
-    Requests are pulled as the engine serves them. What the store holds is not asked for again and not
-    yielded: read it there. What several requests have in common is asked for once, and yielded for each.
+    Requests are pulled as the engine serves them. Samples that the store has are neither requested nor yielded: read
+    them there. A sample that several requests share is requested once, and yielded for each.
 
     Args:
-        requests: What is wanted.
-        engine: Who is asked.
-        store: Where completions are kept.
-        model: Whose they are, for those who look after the store.
-        stored: Told how many samples of each request were there already.
+        requests: The samples that are needed.
+        engine: The engine.
+        store: The store of completions.
+        model: The model's id, kept with the completions.
+        stored: Called with the number of samples of each request that the store had already.
 
     Raises:
-        EngineError: when the engine gives up.
-        StoreError: when a completion cannot be kept.
+        EngineError: when the engine cannot go on.
+        StoreError: when a completion cannot be stored.
     """
     in_flight: _InFlight = {}
     async for reply in engine.replies(_missing(requests, store, in_flight, stored)):
@@ -67,12 +67,12 @@ async def sample(
 
 
 def _origin(model: str, identity: str, request: Request) -> Origin:
-    """Where a request's completions come from; nothing was sampled for a recording."""
+    """The origin of a request's completions; without sampling parameters for a recording."""
     return Origin(model, identity, json.dumps({} if request.prompt is None else asdict(request.params)))
 
 
 def _missing(requests: Iterable[Request], store: Store, in_flight: _InFlight, stored: OnProgress) -> Iterator[Request]:
-    """What is to be asked for; who wants what is in flight already is noted there."""
+    """Requests for the missing samples. A request for a sample in flight is added to `in_flight` instead."""
     for request in requests:
         present = store.samples(request.key)
         missing = [number for number in request.samples if number not in present]

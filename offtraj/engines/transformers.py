@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offtraj.errors import EngineError, import_extra
+from offtraj.engines.engine import Opening
+from offtraj.errors import EngineError, first_line, import_extra
 from offtraj.model.completion import Completion, PromptMode, Reply, Request
 from offtraj.model.model import Model
+from offtraj.spec import TransformersSpec
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalEngine", "open_transformers"]
 
 _PURPOSE = "running a model in this process"
 _WINDOW = 8  # batches that are sorted by length together, so that little is padded
@@ -32,21 +34,21 @@ class _Sequence(NamedTuple):
 
 
 class LocalEngine:
-    """Batches of sequences through `generate`, in a thread of its own so that grading goes on beside it.
+    """Batches of sequences through `generate`, in a separate thread so that grading runs concurrently.
 
-    A sample depends on its prompt and its seed, not on its batch: each sequence draws from its own
-    generator, so that a run which was interrupted goes on with the same samples (up to rounding in the
-    model itself, where the width of a batch changes the order of sums).
+    A sample depends on its prompt and its seed, not on its batch: each sequence draws from its own generator, so an
+    interrupted run continues with the same samples (up to rounding in the model, where the width of a batch changes
+    the order of sums).
     """
 
-    exactness: PromptMode = "ids"
+    prompt_mode: PromptMode = "ids"
 
     def __init__(
         self, model: Model, *, batch: int, dtype: str = "auto", device: str = "auto", clip: bool = False
     ) -> None:
         """Nothing is loaded before the first request.
 
-        With `clip`, a context that is too short for `max_tokens` is taken for the limit instead of refused.
+        With `clip`, a context shorter than `max_tokens` becomes the limit instead of an error.
 
         Raises:
             MissingExtraError: without torch.
@@ -55,7 +57,7 @@ class LocalEngine:
         import_extra("accelerate", extra="local", purpose=_PURPOSE)
         assert model.format is not None  # only recordings have none
         self.identity = model.identity
-        self._reasoner = model
+        self._model = model
         self._tokenizer = model.format.tokenizer
         self._batch, self._dtype, self._device = batch, dtype, device
         self._clip = clip
@@ -63,13 +65,13 @@ class LocalEngine:
 
     def facts(self) -> dict[str, Any]:
         """What a run's record says of the engine."""
-        return {"mode": self.exactness, "context": None if self._loaded is None else self._loaded.context}
+        return {"mode": self.prompt_mode, "context": None if self._loaded is None else self._loaded.context}
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         """A reply for each sample, a batch at a time; short prompts of a window first.
 
         Raises:
-            EngineError: when the model cannot be loaded, has too short a context, or no memory for a single sequence.
+            EngineError: when the model cannot be loaded, has too short a context, or too little memory for one sequence.
         """
         pending = self._sequences(requests)
         while window := list(islice(pending, self._batch * _WINDOW)):
@@ -91,17 +93,17 @@ class LocalEngine:
                     yield Reply(sequence.request, sequence.sample, completion)
 
     async def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         self._loaded = None
 
     def _sequences(self, requests: Iterable[Request]) -> Iterator[_Sequence]:
         for request in requests:
             assert request.prompt is not None
-            self._loaded = self._loaded or _load(self._reasoner, self._dtype, self._device)
+            self._loaded = self._loaded or _load(self._model, self._dtype, self._device)
             ids, most, context = request.prompt.ids, request.params.max_tokens, self._loaded.context
             if most > context and not self._clip:
                 raise EngineError(
-                    f"{self._reasoner.id}: holds {context} tokens of prompt and completion, and `sampling.max_tokens` is "
+                    f"{self._model.id}: its context is {context} tokens of prompt and completion, and `sampling.max_tokens` is "
                     f"{most}: lower max_tokens, or take a model with a longer context"
                 )
             budget = min(most, context) - len(ids)
@@ -205,13 +207,13 @@ class _Budgets:
 
 
 class _Loaded(NamedTuple):
-    """The weights, and what must be known to stop."""
+    """The weights, the end tokens, and the context length."""
 
     model: Any
     eos: list[int]
     pad: int
     context: int
-    """Tokens of prompt and completion that the model can hold."""
+    """The model's context length: tokens of prompt and completion together."""
 
 
 def _load(model: Model, dtype: str, device: str) -> _Loaded:
@@ -219,14 +221,14 @@ def _load(model: Model, dtype: str, device: str) -> _Loaded:
     from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # our own says more
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # offtraj shows its own
     assert model.path is not None and model.format is not None
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
     pinned = {} if model.in_folder else {"revision": model.revision}
     try:
         weights: Any = AutoModelForCausalLM.from_pretrained(model.path, dtype=dtype, device_map=place, **pinned)
     except Exception as error:  # the library raises what its parts raise
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         raise EngineError(f"the weights {model.path!r} cannot be loaded: {detail}") from error
     weights.eval()
     tokenizer = model.format.tokenizer
@@ -246,3 +248,12 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     if not ids:
         raise EngineError("the model names no end token: set eos_token_id in its generation_config.json")
     return ids
+
+
+async def open_transformers(spec: TransformersSpec, opening: Opening) -> LocalEngine:
+    """The model in this process. Its weights are loaded at the first request.
+
+    Raises:
+        MissingExtraError: without torch.
+    """
+    return LocalEngine(opening.model, batch=spec.batch, dtype=spec.dtype, device=spec.device)

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from offtraj import __version__
 from offtraj._util.progress import Progress, no_progress
+from offtraj._util.version import __version__
 from offtraj.dataset.folder import DataFolder
 from offtraj.dataset.solve_rates import solve_rates
 from offtraj.dataset.tables import read_questions
 from offtraj.engines.choice import choose_engine
-from offtraj.engines.engine import Engine, open_engine
+from offtraj.engines.engine import Engine
+from offtraj.engines.kinds import open_engine
 from offtraj.engines.openai.endpoint import public_url
 from offtraj.errors import UsageError
 from offtraj.evaluate.run_folder import Judged, RunFolder, check_run_target, write_run
@@ -44,7 +45,7 @@ from offtraj.run.row import SteeredRow, read_rows
 from offtraj.run.runner import Runner
 from offtraj.spec import EngineSpec, ModelSpec, OpenAISpec, RecordedSpec, Spec, SpecFile, TestName
 from offtraj.store import Store
-from offtraj_builders.definitions import SetName, parse_set, test_names
+from offtraj_builders.definitions import SetName, test_names
 
 __all__ = [
     "EvaluatedModel",
@@ -149,19 +150,24 @@ def choose_sets(
     Raises:
         UsageError: when there is no such set, or there are sets of several models and none is chosen.
     """
-    configs = dict.fromkeys(entry.config for entry in data.manifest.files)
-    steered = [found for config in configs if (found := parse_set(config)) is not None]
-    models = list(dict.fromkeys(one.model for one in steered))
+    models = list(dict.fromkeys(one.model for one in data.sets))
     owner = built_for or (model if model in models else models[0] if len(models) == 1 else None)
     if owner is None:
-        raise UsageError(f"{data.path}: nothing was built for {model!r}: choose with --on one of {', '.join(models)}")
+        remedy = f"choose with --on one of {', '.join(models)}" if models else f"it has {_listed(data)}"
+        raise UsageError(f"{data.path}: nothing was built for {model!r}: {remedy}")
     unknown = [test for test in tests if test not in test_names()]
     if unknown:
         raise UsageError(f"--test {unknown[0]!r}: expected one of {', '.join(test_names())}")
-    chosen = tuple(one for one in steered if one.model == owner and (not tests or one.test.name in tests))
+    chosen = tuple(one for one in data.sets if one.model == owner and (not tests or one.test.name in tests))
     if not chosen:
-        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {', '.join(map(str, steered))}")
+        raise UsageError(f"{data.path}: has no such set for {owner!r}: it has {_listed(data)}")
     return EvaluationSets(data, chosen, limit)
+
+
+def _listed(data: DataFolder) -> str:
+    """The sets of a data set, and the configurations that this version does not know."""
+    known = ", ".join(map(str, data.sets)) or "none"
+    return f"{known}; unknown to this version: {', '.join(data.unknown)}" if data.unknown else known
 
 
 async def evaluate(
@@ -262,8 +268,8 @@ def _params(spec: Spec) -> SamplingParams:
 
 
 def _samples(spec: Spec) -> Mapping[TestName, int]:
-    declared = {test: getattr(spec.tests, test) for test in test_names()}
-    return {test: 1 if one is None else one.samples for test, one in declared.items()}
+    declared = spec.tests.declared()
+    return {name: declared[name].samples if name in declared else 1 for name in test_names()}
 
 
 def _record(

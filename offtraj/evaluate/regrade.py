@@ -82,11 +82,11 @@ async def regrade(
         DataError: for a run that does not record the delimiters of the model's thinking.
         OfftrajError: as the judge, the store and `write_run` do.
     """
-    delimiters, domain = _delimiters(run), find_domain(run.record.domain)
+    delimiters = _delimiters(run)
+    domain = find_domain(run.record.domain)
     changes = _VerdictChanges()
     on_progress = progress(f"grade {run.model}", 0 if run.record.outcomes is None else run.record.outcomes.total)
-    seed = run.record.seed or 0
-    async with open_grader(domain, store=store, judge=resolved_judge, audit_seed=seed) as grader:
+    async with open_grader(domain, store=store, judge=resolved_judge, audit_seed=run.record.seed or 0) as grader:
         graded_by = {"verifier": grader.verifier_version, "judge": judge_record(grader, resolved_judge)}
         record = run.record.ungraded.model_copy(update=graded_by)
         check_run_target(out, record)
@@ -150,7 +150,7 @@ async def _graded(
     async def one(old: Outcome) -> Outcome:
         if old.completion is None:
             return old
-        text = continued_answer(old.completion, delimiters, closed=old.variant == "answer-forcing")
+        text = continued_answer(old.completion, delimiters, closed=old.closes_thinking)
         item = GradingItem(old.question, domain.published_reference(old.reference_columns))
         verdict = await grader.grade(item, text, old.finish_reason)
         return replace(old, verdict=verdict.name, decided_by=verdict.decided_by, reason=verdict.reason)

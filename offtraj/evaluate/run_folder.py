@@ -23,6 +23,7 @@ from offtraj.metrics.solo import SoloScore, score_solo
 from offtraj.run.outcome import Outcome, outcome_schema, outcomes_to_batch, read_outcomes
 from offtraj.run.record import RUN, JudgeCost, OutcomeCounts, RunRecord, UnscoredReason, read_record
 from offtraj.run.solo import SolveRates
+from offtraj_builders.definitions import closes_thinking
 
 __all__ = ["NOT_JUDGED", "OUTCOMES", "SCORES", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
 
@@ -68,7 +69,7 @@ class RunFolder:
         Raises:
             DataError: for a file that this version does not read.
         """
-        return read_outcomes(self.path / OUTCOMES, texts=texts)
+        return read_outcomes(self.path / OUTCOMES, closes_thinking=closes_thinking, texts=texts)
 
     @cached_property
     def scores(self) -> RunScores:

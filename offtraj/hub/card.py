@@ -1,12 +1,13 @@
 """The data set card: metadata that `datasets` reads, and text in which every number is computed.
 
-A card follows from spec, manifest and Parquet files alone, wherever they lie: rendered again, it is the same
-bytes. What stands in it is the template's business (`cards/dataset.md.j2`).
+A card depends on the spec, the manifest and the Parquet files only: rendered again, it has the same bytes. Its text
+is left to the template (`cards/dataset.md.j2`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from offtraj.hub.card_metadata import by_config, card_metadata
 from offtraj.hub.card_numbers import count_rows, find_example, solved, summed
 from offtraj.hub.markdown import cell, code, fence, shorten, wrap
 from offtraj.model.prompt import question_template
-from offtraj.spec import FileSource, RecordedSpec, Spec, SpecFile, TestName
+from offtraj.spec import FileSource, RecordedSpec, Spec, SpecFile
+from offtraj_builders.definitions import parse_set, test_order
 
 __all__ = ["render_card"]
 
-_TESTS: tuple[TestName, ...] = ("recoverability", "guidability")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -32,11 +33,11 @@ def render_card(file: SpecFile, manifest: Manifest, folder: Path) -> str:
 
     Args:
         file: The spec.
-        manifest: What the folder holds.
-        folder: Where the Parquet files are, whole or on their way, or a copy of them from the Hub.
+        manifest: The manifest of the folder.
+        folder: The folder with the Parquet files.
 
     Raises:
-        SpecError: when the template is missing, or cannot be filled in.
+        SpecError: when the template is missing, or cannot be rendered.
         DataError: when a file is missing or cannot be read.
     """
     import jinja2
@@ -44,8 +45,13 @@ def render_card(file: SpecFile, manifest: Manifest, folder: Path) -> str:
     declared = file.spec.publish.card if file.spec.publish is not None else None
     path = None if declared is None else file.file(declared, "publish", "card")
     text = (path or packaged("cards") / "dataset.md.j2").read_text(encoding="utf-8")
-    # Markdown, not HTML: nothing is escaped but by the filters that are named.
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    # Markdown, not HTML: only the filters that a template names escape.
+    environment = jinja2.Environment(  # noqa: S701
+        loader=jinja2.FileSystemLoader(packaged("cards")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "cell": cell,
         "code": code,
@@ -63,10 +69,11 @@ def render_card(file: SpecFile, manifest: Manifest, folder: Path) -> str:
 
 
 def _values(file: SpecFile, manifest: Manifest, folder: Path) -> dict[str, Any]:
-    """What a template may name."""
+    """The variables of a template."""
     spec, configs = file.spec, by_config(manifest)
-    tests = [test for test in _TESTS if any(config.startswith(f"{test}--") for config in configs)]
-    steered = [config for config in configs if config.partition("--")[0] in tests]
+    steered = [name for config in configs if (name := parse_set(config)) is not None]
+    tests = sorted({name.test.name for name in steered}, key=test_order)
+    declared = spec.tests.declared()
     counted = {declared.lengths for declared in manifest.models.values()}
     return {
         "metadata": card_metadata(spec, manifest, folder),
@@ -74,7 +81,7 @@ def _values(file: SpecFile, manifest: Manifest, folder: Path) -> dict[str, Any]:
         "manifest": manifest,
         "configs": {name: [entry.path for entry in files] for name, files in configs.items()},
         "rows": {name: sum(entry.rows for entry in files) for name, files in configs.items()},
-        "tests": {test: getattr(spec.tests, test) for test in tests},
+        "tests": {test: declared.get(test) for test in tests},
         "tables": {test: count_rows(manifest, folder, test) for test in tests},
         "examples": [found for test in tests if (found := find_example(manifest, folder, test)) is not None],
         "counts": {test: [count for count in manifest.counts if count.test == test] for test in tests},
@@ -82,22 +89,21 @@ def _values(file: SpecFile, manifest: Manifest, folder: Path) -> dict[str, Any]:
         "solved": solved(manifest.models),
         "template": question_template(spec.domain, spec.prompt),
         "unit": "words" if counted == {"words"} else "tokens",
-        # An unpublished set is named as the folder that a build makes where nothing else is said.
+        # An unpublished set is named after the default folder of a build.
         "where": spec.publish.repo if spec.publish else f"data/{manifest.name}-{manifest.version}",
         "revision": f"v{manifest.version}" if spec.publish else None,
-        "first": steered[0] if steered else next(iter(configs)),
-        "owner": steered[0].partition("--")[2] if steered else "",
-        "runs": _runs(spec, manifest, steered),
+        "first": str(steered[0]) if steered else next(iter(configs)),
+        "owner": steered[0].model if steered else "",
+        "runs": _runs(spec, manifest, [name.model for name in steered]),
         "recorded": any(isinstance(spec.engines[model.engine], RecordedSpec) for model in spec.participants),
         "variables": list(dict.fromkeys(_VARIABLE.findall(file.text))),
         "file_name": lambda source: Path(source.file).name if isinstance(source, FileSource) else None,
     }
 
 
-def _runs(spec: Spec, manifest: Manifest, steered: list[str]) -> str:
-    """A model for the example of a command: the first set's own, where its weights have a name on the Hub."""
-    for config in steered:
-        name = config.partition("--")[2]
+def _runs(spec: Spec, manifest: Manifest, owners: Sequence[str]) -> str:
+    """A model for the example command: the first one whose weights have a name on the Hub."""
+    for name in owners:
         model = spec.participant(name)
         if model is not None and model.path and _COMMIT.fullmatch(manifest.models[name].revision):
             return model.path

@@ -1,12 +1,12 @@
-"""The card's metadata: what the Hub, its viewer and `datasets` read, made with their own classes."""
+"""The metadata of a card, which the Hub, its viewer and `datasets` read; made with their own classes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from offtraj._util.parquet import open_parquet
 from offtraj.dataset.manifest import FileEntry, Manifest
-from offtraj.errors import DataError
 from offtraj.grading.domains import find_domain
 from offtraj.spec import HubSource, Spec
 
@@ -27,17 +27,17 @@ def by_config(manifest: Manifest) -> dict[str, list[FileEntry]]:
 
 
 def split_of(entry: FileEntry) -> str:
-    """The split that a file is part of, which its name begins with."""
+    """The split of a file: the first part of its name."""
     return Path(entry.path).name.partition("-")[0]
 
 
 def card_metadata(spec: Spec, manifest: Manifest, folder: Path) -> str:
-    """The YAML that stands between the dashes at the top of the card.
+    """The YAML between the dashes at the top of the card.
 
     Args:
         spec: The spec.
-        manifest: What the folder holds.
-        folder: Where the files are; their features are read from them.
+        manifest: The manifest of the folder.
+        folder: The folder, from whose files the features are read.
 
     Raises:
         DataError: when a file is missing or cannot be read.
@@ -68,16 +68,11 @@ def _config(name: str, files: list[FileEntry], *, default: bool) -> dict[str, ob
 
 
 def _info(name: str, files: list[FileEntry], folder: Path) -> DatasetInfo:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
     from datasets import DatasetInfo, Features
     from datasets.splits import SplitDict, SplitInfo
 
-    path = folder / files[0].path
-    try:
-        features = Features.from_arrow_schema(pq.read_schema(path))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+    with open_parquet(folder / files[0].path, "a table") as file:
+        features = Features.from_arrow_schema(file.schema_arrow)
     split, size = split_of(files[0]), sum(entry.num_bytes for entry in files)
     return DatasetInfo(
         config_name=name,
@@ -89,12 +84,12 @@ def _info(name: str, files: list[FileEntry], folder: Path) -> DatasetInfo:
 
 
 def _size(rows: int) -> str:
-    """The Hub's class of sizes."""
+    """The Hub's size category of a number of rows."""
     return next((name for power, name in enumerate(_SIZES) if rows < 10 ** (3 + power)), "1B<n<10B")
 
 
 def _sources(spec: Spec) -> list[str]:
-    """Data sets of the Hub by their names, others in the Hub's form for what it does not hold."""
+    """Sources on the Hub by name, others in the Hub's form for data sets that it does not hold."""
     return [
         benchmark.source.hub if isinstance(benchmark.source, HubSource) else f"extended|other-{benchmark.id}"
         for benchmark in spec.benchmarks
@@ -102,5 +97,4 @@ def _sources(spec: Spec) -> list[str]:
 
 
 def _tags(spec: Spec) -> list[str]:
-    tests = [name for name in ("recoverability", "guidability") if getattr(spec.tests, name) is not None]
-    return ["offtraj", "benchmark", "reasoning", "chain-of-thought", spec.domain, *tests]
+    return ["offtraj", "benchmark", "reasoning", "chain-of-thought", spec.domain, *spec.tests.declared()]

@@ -1,4 +1,4 @@
-"""What the card's tables and example say, computed from the manifest and the folder's Parquet files."""
+"""The numbers of a card's tables and its example row, computed from the manifest and the Parquet files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, cast
 
+from offtraj._util.parquet import read_parquet
 from offtraj.dataset.manifest import Count, FileEntry, Manifest, ModelEntry
-from offtraj.errors import DataError
 from offtraj.hub.card_metadata import by_config
 from offtraj.run.row import SteeredRow, read_rows
 from offtraj.spec import TestName
+from offtraj_builders.definitions import definition, parse_set
 
 __all__ = ["Example", "Part", "RowTable", "Solved", "count_rows", "find_example", "solved", "summed"]
 
@@ -24,7 +25,7 @@ _READABLE = 1000  # characters
 
 @dataclass(frozen=True)
 class RowTable:
-    """The rows of a test, of all models together, by variant and subset, and by position or ratio."""
+    """The number of rows of a test over all models, by variant and subset, and by position or ratio."""
 
     by: Literal["position", "ratio"]
     axis_values: Sequence[float]
@@ -32,25 +33,25 @@ class RowTable:
 
     @property
     def reveals(self) -> bool:
-        """Whether any steer gives the answer away."""
+        """Whether any steer contains the gold answer."""
         return any(part.revealed for part in self.parts)
 
     @property
     def overlaps(self) -> bool:
-        """Whether a row may count twice."""
+        """Whether a row may be counted in two parts."""
         return len({part.subset for part in self.parts}) > 1
 
 
 @dataclass(frozen=True)
 class Part:
-    """One line of it."""
+    """The rows of one variant and subset: one line of the table."""
 
     variant: str
     subset: str
     rows: Sequence[int]
-    """At each position or ratio."""
+    """Number of rows at each position or ratio."""
     revealed: int
-    """Of them, whose steer gives the answer away."""
+    """Number of rows whose steer contains the gold answer."""
 
     @property
     def total(self) -> int:
@@ -60,7 +61,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Example:
-    """A row to show, and where it stands."""
+    """A row to show, and its configuration."""
 
     config: str
     row: SteeredRow
@@ -68,25 +69,25 @@ class Example:
 
 @dataclass(frozen=True)
 class Solved:
-    """How often a model, sampled so many times a question, solves how many questions."""
+    """Solo solve rates of a model, over the questions that were sampled equally often."""
 
     model: str
     samples: int
     questions: Sequence[int]
-    """Solved 0, 1, 2, … times."""
+    """Number of questions that were solved 0, 1, 2, … times."""
 
 
 def count_rows(manifest: Manifest, folder: Path, test: TestName) -> RowTable | None:
-    """Count a test's rows; `None` where the data set has none.
+    """The number of a test's rows; `None` where the data set has none.
 
     Raises:
-        DataError: when a file is missing or is no such set.
+        DataError: when a file is missing or is no steered set.
     """
-    by: Literal["position", "ratio"] = "position" if test == "recoverability" else "ratio"
+    by = definition(test).axis.name
     rows: Counter[tuple[str, str, float]] = Counter()
     revealed: Counter[tuple[str, str]] = Counter()
     for entry in manifest.files:
-        if entry.config.partition("--")[0] == test:
+        if _is_of(entry.config, test):
             for variant, subsets, axis_value, reveals in _columns(
                 folder, entry, ("variant", "subsets", by, "reveals_answer")
             ):
@@ -111,20 +112,20 @@ def count_rows(manifest: Manifest, folder: Path, test: TestName) -> RowTable | N
 
 
 def find_example(manifest: Manifest, folder: Path, test: TestName) -> Example | None:
-    """A row of the default variant at a middle position or ratio, its prefix neither long nor next to nothing.
+    """A row of the default variant at a middle position or ratio, with a prefix of about 1,000 characters.
 
-    Chosen among the first few hundred rows of the test's first configuration.
+    It is taken from the first 512 rows of the test's first configuration; `None` where the data set has none.
 
     Raises:
-        DataError: when a file is missing or is no such set.
+        DataError: when a file is missing or is no steered set.
     """
     for config, files in by_config(manifest).items():
-        if config.partition("--")[0] == test:
+        if _is_of(config, test):
             rows = list(islice(read_rows([folder / entry.path for entry in files]), _AMONG))
             whole = [row for row in rows if all(segment.text for segment in row.segments)] or rows
             first = [row for row in whole if row.variant == "default"] or whole
-            axis_values = sorted({_axis_value(row) for row in first})
-            middle = [row for row in first if _axis_value(row) == axis_values[len(axis_values) // 2]]
+            axis_values = sorted({row.axis_value for row in first})
+            middle = [row for row in first if row.axis_value == axis_values[len(axis_values) // 2]]
             return Example(
                 config, min(middle, key=lambda row: (row.reveals_answer, abs(len(row.prefix) - _READABLE), row.id))
             )
@@ -132,7 +133,7 @@ def find_example(manifest: Manifest, folder: Path, test: TestName) -> Example | 
 
 
 def solved(models: dict[str, ModelEntry]) -> list[Solved]:
-    """Solve rates, model by model, and for each number of samples that a question has."""
+    """Solo solve rates of each model, for each number of samples of a question."""
     found = []
     for model, entry in models.items():
         rates = {tuple(map(int, rate.split("/"))): questions for rate, questions in entry.solve_rates.items()}
@@ -144,7 +145,7 @@ def solved(models: dict[str, ModelEntry]) -> list[Solved]:
 
 
 def summed(counts: Iterable[Count]) -> list[Count]:
-    """The selections of all models together."""
+    """The counts of selections, summed over models."""
     groups: dict[tuple[str, str | None, str | None, str], list[Count]] = {}
     for count in counts:
         groups.setdefault((count.test, count.variant, count.subset, count.of), []).append(count)
@@ -168,17 +169,12 @@ def summed(counts: Iterable[Count]) -> list[Count]:
     return found
 
 
-def _axis_value(row: SteeredRow) -> float:
-    return row.ratio if row.position is None else row.position
+def _is_of(config: str, test: TestName) -> bool:
+    """Whether a configuration is a steered set of a test."""
+    name = parse_set(config)
+    return name is not None and name.test.name == test
 
 
 def _columns(folder: Path, entry: FileEntry, names: Sequence[str]) -> Iterator[tuple[object, ...]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(folder / entry.path, pre_buffer=False) as file:
-            for batch in file.iter_batches(columns=list(names), batch_size=_BATCH):
-                yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise DataError(f"{folder / entry.path}: not a steered set that this version reads: {error}") from error
+    for rows in read_parquet(folder / entry.path, "a steered set", rows=_BATCH, columns=names):
+        yield from (tuple(row[name] for name in names) for row in rows)

@@ -15,6 +15,7 @@ from offtraj.errors import DataError, OutputError, UsageError
 from offtraj.metrics.scores import Cell
 from offtraj.metrics.summary import RunSummary
 from offtraj.run.record import RUN, RunData, RunRecord
+from offtraj_builders.definitions import definition
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResultEntry
@@ -139,7 +140,7 @@ def _entry(run: RunResults, cell: Cell, data: RunData, repo: str) -> EvalResultE
 
 
 def _notes(run: RunResults, cell: Cell, data: RunData) -> Iterator[str]:
-    axis_values = "positions" if cell.test == "recoverability" else "ratios"
+    axis_values = definition(cell.test).axis.plural
     yield f"share of right answers, mean over {axis_values}, {cell.variant} variant, {cell.subset} subset"
     yield f"n = {cell.n} on {cell.questions} questions"
     if cell.interval is not None:

@@ -1,4 +1,4 @@
-"""Foreign text in Markdown: shown as it is, and unable to break out of its place."""
+"""Text of models and benchmarks in Markdown: shown unchanged, and unable to end the block that it is in."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def code(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Text in a table: on one line, its pipes no borders."""
+    """Text for a table cell: on one line, with its pipes escaped."""
     return " ".join(text.split()).replace("|", r"\|")
 
 
 def wrap(text: str) -> str:
-    """The text with its long lines broken at spaces, for a block that does not wrap them itself."""
+    """The text with long lines broken at spaces, for blocks that are shown without wrapping."""
     lines = text.split("\n")
     return "\n".join("\n".join(_WRAPPER.wrap(line)) if len(line) > _WRAPPER.width else line for line in lines)
 
 
 def shorten(text: str, *, head: int, tail: int) -> str:
-    """The beginning and the end of a text, in characters, with a line that says how much is left out between."""
+    """The first `head` and last `tail` characters of a text, with a line that states how many are left out."""
     left_out = len(text) - head - tail
-    if left_out < (head + tail) // 4:  # not worth a gap
+    if left_out < (head + tail) // 4:  # too little to leave out
         return text
     return f"{text[:head]} …\n\n[{left_out:,} characters are left out here]\n\n… {text[-tail:]}"
 

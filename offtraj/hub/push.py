@@ -1,7 +1,7 @@
-"""A data set folder goes to the Hub: all files uploaded, then one commit, then the tag of its version.
+"""Publishing a data set folder on the Hub: all files are uploaded, then committed at once, then tagged.
 
-Until the commit nothing of it is to be seen, and until the tag nothing is published: whatever is interrupted
-is continued by the same command. A version, once tagged, never changes.
+Nothing is visible before the commit, and nothing is published before the tag. The same command continues after an
+interruption. A version never changes once it is tagged.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from offtraj._util.digest import file_sha256
+from offtraj.dataset.configs import is_known
 from offtraj.dataset.folder import OURS
 from offtraj.dataset.manifest import Manifest, read_manifest
-from offtraj.errors import DataError, HubError, OfftrajError, UsageError
+from offtraj.errors import DataError, HubError, OfftrajError, UsageError, first_line
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
@@ -25,46 +26,45 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Destination", "PushPlan", "Pushed", "plan_push", "push"]
 
 MAIN = "main"
-_ATTEMPTS = 5  # commits that may meet a branch that has just moved
+_ATTEMPTS = 5  # attempts to commit while others commit to the same branch
 _CONFLICTS = (409, 412)
-_CONFIG = re.compile(r"(?:(?:recoverability|guidability|trajectories)--[^/]+|questions)/[^/]+\.parquet")
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 
 
 class Destination(NamedTuple):
-    """Where a data set goes."""
+    """The place where a data set is published."""
 
     repo: str
     """`ORG/NAME`."""
     branch: str = MAIN
-    """Only what is on `main` is tagged."""
+    """The branch to commit to; only `main` is tagged."""
     private: bool = False
-    """Of a repository that does not exist yet."""
+    """Whether a repository that does not exist yet is created as a private one."""
     pull_request: bool = False
-    """Ask those who may write, instead of writing."""
+    """Whether to open a pull request instead of committing to the branch."""
 
 
 class Change(NamedTuple):
-    """What becomes of one file."""
+    """The change of one file."""
 
     kind: Literal["new", "changed", "same", "deleted"]
     path: str
     bytes: int
-    """After the push; before it where the file is deleted."""
+    """Its size after the push; before the push for a deleted file."""
 
 
 @dataclass(frozen=True)
 class PushPlan:
-    """What a push will do, given what the repository holds now."""
+    """The changes that a push would make, given the present state of the repository."""
 
     to: Destination
     tag: str
     exists: bool
-    """Whether the repository is there."""
+    """Whether the repository exists."""
     head: str | None
-    """The branch's commit; none where the branch is not there."""
+    """The branch's commit; `None` where the branch does not exist."""
     tagged: bool
-    """Whether this version is published already, with this content."""
+    """Whether this version is already published with this content."""
     request: str | None
     """Address of an open pull request with this content."""
     changes: Sequence[Change]
@@ -76,20 +76,20 @@ class PushPlan:
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether nothing is left to do."""
         if self.to.pull_request:
             return self.request is not None or not self.moves
         return self.tagged or (not self.moves and self.to.branch != MAIN)
 
 
 class Pushed(NamedTuple):
-    """What a push came to."""
+    """The result of a push."""
 
     plan: PushPlan
     url: str
-    """Of the repository, or of the pull request."""
+    """Address of the repository, or of the pull request."""
     commit: str | None
-    """The commit that holds the data set; none in a pull request."""
+    """The commit that holds the data set; `None` for a pull request."""
     tagged: bool
     """Whether the version is published now."""
 
@@ -99,16 +99,16 @@ class _File(NamedTuple):
     bytes: int
     sha256: str
     blob: str
-    """Git's own SHA-1, under which small files are kept."""
+    """Git's SHA-1, by which the Hub identifies small files."""
 
 
 def plan_push(folder: Path, to: Destination) -> PushPlan:
-    """Compare a folder with what a repository holds. Nothing is changed, and only listings are fetched.
+    """The changes that publishing a folder would make. Nothing is changed, and only listings are fetched.
 
     Raises:
-        DataError: when the folder is not what its manifest says.
+        DataError: when the folder differs from its manifest.
         UsageError: when the version is published with other content.
-        HubError: when the Hub cannot be asked, or refuses.
+        HubError: when the Hub cannot be reached, or refuses.
     """
     manifest = read_manifest(folder)
     with _hub_errors(to):
@@ -116,15 +116,15 @@ def plan_push(folder: Path, to: Destination) -> PushPlan:
 
 
 def push(folder: Path, to: Destination) -> Pushed:
-    """Publish a folder: what is missing is uploaded, then committed at once, then tagged `vVERSION` on `main`.
+    """The result of publishing a folder: missing files uploaded, committed at once, and tagged `vVERSION` on `main`.
 
-    The same content again is no change. What another push does meanwhile is taken into account: a branch
-    that moved is compared again, a few times.
+    Publishing the same content again changes nothing. If another push moves the branch meanwhile, the folder is
+    compared with it again, up to 5 times.
 
     Raises:
-        DataError: when the folder is not what its manifest says.
+        DataError: when the folder differs from its manifest.
         UsageError: when the version is published with other content.
-        HubError: when the Hub cannot be asked, or refuses.
+        HubError: when the Hub cannot be reached, or refuses.
     """
     manifest = read_manifest(folder)
     files = _local(folder, manifest)
@@ -207,7 +207,7 @@ def _plan(api: HfApi, files: Mapping[str, _File], manifest: Manifest, to: Destin
 
 
 def _open_request(api: HfApi, files: Mapping[str, _File], manifest: Manifest, to: Destination) -> str | None:
-    """An open pull request that proposes just this."""
+    """The address of an open pull request with the same content; `None` if there is none."""
     title = f"{manifest.name} {manifest.version}"
     for found in api.get_repo_discussions(
         to.repo, repo_type="dataset", discussion_type="pull_request", discussion_status="open"
@@ -237,7 +237,7 @@ def _refuse_other_content(
 
 
 def _changes(files: Mapping[str, _File], remote: Mapping[str, tuple[int, str]]) -> tuple[Change, ...]:
-    """What becomes of our files, and of what an earlier version left. Whatever else is there is not ours."""
+    """The changes of the folder's files, and of data set files in the repository; other files are left alone."""
     changes = []
     for path, file in files.items():
         there = remote.get(path)
@@ -245,9 +245,15 @@ def _changes(files: Mapping[str, _File], remote: Mapping[str, tuple[int, str]]) 
             "new" if there is None else "same" if there[1] in (file.sha256, file.blob) else "changed"
         )
         changes.append(Change(kind, path, file.bytes))
-    ours = (path for path in remote if path in OURS or _CONFIG.fullmatch(path))
+    ours = (path for path in remote if path in OURS or _is_shard(path))
     changes += [Change("deleted", path, remote[path][0]) for path in ours if path not in files]
     return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _is_shard(path: str) -> bool:
+    """Whether a path in a repository is that of a configuration's Parquet file."""
+    config, _, name = path.partition("/")
+    return is_known(config) and "/" not in name and name.endswith(".parquet")
 
 
 def _remote(api: HfApi, repo: str, revision: str) -> dict[str, tuple[int, str]]:
@@ -294,7 +300,7 @@ def _status(error: BaseException) -> int | None:
 
 @contextmanager
 def _hub_errors(to: Destination) -> Iterator[None]:
-    """Turn what the client and its transport raise into one line with the remedy."""
+    """Errors of the client and its transport are raised as `HubError`, in one line with the remedy."""
     from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
 
     again = "what is uploaded stays; run the same command again, and it goes on"
@@ -307,7 +313,7 @@ def _hub_errors(to: Destination) -> Iterator[None]:
     except OfflineModeIsEnabled as error:
         raise HubError(f"{to.repo}: the Hub client is offline: unset HF_HUB_OFFLINE") from error
     except Exception as error:  # the client raises what its transport raises
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         remedy = {
             401: "run `hf auth login`, or set HF_TOKEN to a token that may write",
             403: "use a token that may write there, or --pr to propose it",

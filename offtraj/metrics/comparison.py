@@ -14,7 +14,6 @@ import numpy as np
 
 from offtraj.metrics.intervals import HEADLINE_QUESTIONS, Floats, Interval, paired_interval
 from offtraj.run.outcome import Outcome
-from offtraj.spec import TestName
 from offtraj_builders.definitions import test_order
 
 __all__ = ["Comparison", "Difference", "LeftOut", "Unit", "compare", "paired_p", "two_sample_p"]
@@ -30,7 +29,7 @@ _PERMUTATIONS = 9999
 class Difference:
     """The difference between two runs in one group of outcomes. Shares, not percent."""
 
-    test: TestName
+    test: str
     variant: str
     subset: str
     guide: str | None
@@ -79,7 +78,7 @@ class Difference:
 class LeftOut(NamedTuple):
     """A group in which the runs have nothing in common."""
 
-    test: TestName
+    test: str
     variant: str
     subset: str
     guide: str | None
@@ -105,7 +104,7 @@ def compare(first: Iterable[Outcome], second: Iterable[Outcome]) -> Comparison:
     """
     runs = _groups(first), _groups(second)
     rows = [_rows(groups) for groups in runs]
-    by: dict[TestName, Unit] = {
+    by: dict[str, Unit] = {
         test: "row" if rows[0].get(test, set()) & rows[1].get(test, set()) else "question"
         for test in {**rows[0], **rows[1]}
     }
@@ -177,7 +176,7 @@ def two_sample_p(first: Sequence[bool], second: Sequence[bool]) -> float | None:
     return float(stats.ttest_ind_from_stats(mean_a, std_a, a, mean_b, std_b, b).pvalue)
 
 
-_Key = tuple[TestName, str, str, str | None]
+_Key = tuple[str, str, str, str | None]
 _SAME = 1e-12
 
 
@@ -215,8 +214,8 @@ def _groups(outcomes: Iterable[Outcome]) -> dict[_Key, list[_Point]]:
     return dict(groups)
 
 
-def _rows(groups: dict[_Key, list[_Point]]) -> dict[TestName, set[str]]:
-    rows: dict[TestName, set[str]] = defaultdict(set)
+def _rows(groups: dict[_Key, list[_Point]]) -> dict[str, set[str]]:
+    rows: dict[str, set[str]] = defaultdict(set)
     for key, points in groups.items():
         rows[key[0]].update(point.row for point in points)
     return dict(rows)

@@ -18,7 +18,6 @@ from offtraj.metrics.intervals import HEADLINE_QUESTIONS, Interval, clustered_in
 from offtraj.metrics.usage import OutcomeTokens, TokenUsage, token_usage
 from offtraj.run.outcome import Outcome
 from offtraj.run.solo import rate_order
-from offtraj.spec import TestName
 from offtraj_builders.definitions import test_order
 
 __all__ = ["Cell", "CellGroups", "VerdictCount", "VerdictCounter", "count_verdicts", "stratify", "summarise"]
@@ -28,7 +27,7 @@ __all__ = ["Cell", "CellGroups", "VerdictCount", "VerdictCounter", "count_verdic
 class Cell:
     """The score of one group of outcomes. Shares, not percent."""
 
-    test: TestName
+    test: str
     variant: str
     subset: str
     guide: str | None
@@ -204,7 +203,7 @@ class _Point:
 class _Group(NamedTuple):
     """The fields that the outcomes of a cell share, except for position or ratio."""
 
-    test: TestName
+    test: str
     variant: str
     subset: str
     guide: str | None = None

@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from offtraj.engines.recorded import NOT_RECORDED
 from offtraj.metrics.usage import OutcomeTokens, TokenUsage, token_usage
 from offtraj.model.completion import PromptMode
-from offtraj.run.outcome import NOT_SAMPLED, UNFIT, Outcome
+from offtraj.run.outcome import Outcome, may_succeed
 
 __all__ = ["RunCounter", "RunSummary", "Unscored", "summarise_run"]
 
@@ -22,7 +21,6 @@ _REASON = 160
 _REASONS = 50
 _SHOWN = 4
 _OTHERS = "other reasons"
-_FOR_GOOD = (UNFIT, f"{NOT_SAMPLED}: {NOT_RECORDED}")
 
 _SENT: dict[PromptMode, str] = {
     "ids": "as token ids",
@@ -91,7 +89,7 @@ class RunSummary:
         if more > 0:
             reasons.append(f"{more} more {'reasons' if more > 1 else 'reason'} (scores.json has them)")
         total = sum(one.n for one in self.unscored)
-        again = sum(one.n for one in self.unscored if _may_succeed(one.reason))
+        again = sum(one.n for one in self.unscored if may_succeed(one.reason))
         parts = [
             f"unscored: {total:,} of {self.outcomes:,}: {', '.join(reasons)}",
             f"for example row {self.unscored[0].rows[0][:_ID]}",
@@ -156,7 +154,3 @@ def _printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else f"[U+{ord(character):04X}]" for character in text.replace("\n", " ")
     )
-
-
-def _may_succeed(reason: str) -> bool:
-    return reason.startswith(NOT_SAMPLED) and not reason.startswith(_FOR_GOOD)

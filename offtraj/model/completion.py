@@ -1,4 +1,4 @@
-"""What is asked of a model, and what it wrote."""
+"""Requests to a model, and its completions."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ __all__ = [
 ]
 
 FinishReason = Literal["stop", "length"]
-"""`stop`: the model ended; `length`: it ran out of tokens."""
+"""`stop`: the model ended its text; `length`: the token limit was reached."""
 
 PromptMode = Literal["ids", "text", "chat", "recorded"]
-"""How a prompt reached the model: as token ids, as text, as a prefilled chat turn; or long ago."""
+"""How a prompt reached the model: as token ids, as text, or as a prefilled chat turn; `recorded` where that is unknown.
+
+Data sets and run records call it `exactness`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How to sample. Tokens are those of prompt and completion together."""
+    """Sampling parameters. `max_tokens` counts prompt and completion together."""
 
     temperature: float
     top_p: float
@@ -43,16 +46,16 @@ class Request:
     """Some samples of one prompt."""
 
     key: str
-    """Content hash under which the completions are kept."""
+    """Content hash: the key of the completions in the store."""
     subject: str
-    """What is asked about: a question's id, or a steered row's."""
+    """The id of the question or steered row."""
     prompt: Prompt | None
-    """None where nothing is sampled: recordings."""
+    """None for recordings, where nothing is sampled."""
     samples: tuple[int, ...]
-    """Sample numbers that are wanted, ascending."""
+    """Numbers of the requested samples, ascending."""
     params: SamplingParams
     context: object = None
-    """The asker's own; handed back with each reply."""
+    """A value of the caller; returned with each reply."""
 
     @property
     def seed(self) -> int:
@@ -61,7 +64,7 @@ class Request:
 
 
 def contiguous_runs(numbers: Sequence[int], most: int | None = None) -> Iterator[tuple[int, ...]]:
-    """Split ascending sample numbers into runs without a gap, of at most `most`: what one request can ask for."""
+    """Runs without a gap in ascending sample numbers, each of at most `most` numbers: the samples of one request."""
     start = 0
     for index in range(1, len(numbers) + 1):
         full = most is not None and index - start >= most
@@ -79,25 +82,25 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the model wrote, exactly, special tokens of its vocabulary included."""
+    """The model's text, unchanged and with special tokens."""
 
     text: str
     finish_reason: FinishReason | None
-    """None where a recording does not say."""
+    """None for recordings without finish reasons."""
     prompt_tokens: int | None
     tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that did not give a completion, after all retries."""
+    """A request without a completion, after all retries."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One sample of a request, or why there is none."""
+    """One sample of a request, or the reason why there is none."""
 
     request: Request
     sample: int

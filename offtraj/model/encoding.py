@@ -1,6 +1,6 @@
-"""Text as token ids that decode to exactly that text again.
+"""Token ids that decode to exactly the text that they were made from.
 
-What is rendered into a prompt is left to `prompt`, and how lengths are counted to `tokens`.
+Rendering prompts is left to `prompt`, counting lengths to `tokens`.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _SHOWN = 12  # characters on either side of a difference
 
 
 class Encoder:
-    """A fast tokenizer that is held to what it encodes.
+    """A fast tokenizer whose ids are checked to decode to the encoded text.
 
-    Some tokenizers (Qwen's) bring text into Unicode's normal form C first. A model can write any characters,
-    and goes on from just these: so that step is taken out, and whatever else changes text is an error.
+    Some tokenizers (Qwen's) first normalise text to Unicode's form NFC. A model can write any characters and must
+    continue from exactly these, so that step is removed; any other change of the text is an error.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, *, name: str) -> None:
-        """Take out the normal form, for every user of this tokenizer."""
+        """Remove the normalisation, for every user of this tokenizer."""
         from tokenizers import normalizers
 
         self._tokenizer = tokenizer
         self._name = name
         self.normalizes = isinstance(tokenizer.backend_tokenizer.normalizer, normalizers.NFC)
-        """Whether the tokenizer came with a normal form. A server's own still has it."""
+        """Whether the tokenizer normalised text originally, as a server's copy of it still does."""
         if self.normalizes:
             tokenizer.backend_tokenizer.normalizer = None
 
     def encode(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.int64]]]:
         """Ids without special tokens added, and the end of each id's text in characters.
 
-        Many texts at once are encoded in parallel. Decoding them again costs a sixth of the encoding.
+        Several texts are encoded in parallel. Decoding them again costs a sixth of the encoding.
 
         Raises:
-            EngineError: when the ids of a text decode to another one.
+            EngineError: when the ids of a text decode to a different text.
         """
         if not texts:
             return []
@@ -54,7 +54,7 @@ class Encoder:
         for text, again in zip(texts, decoded, strict=True):
             if text != again:
                 raise EngineError(
-                    f"{self._name}: its tokenizer does not give a prompt's text back, {difference(text, again)}: "
+                    f"{self._name}: its tokenizer does not reproduce a prompt's text, {difference(text, again)}: "
                     "its prefixes cannot be exact; look at the normalizer and decoder of its tokenizer.json"
                 )
         return [
@@ -64,7 +64,7 @@ class Encoder:
 
 
 def difference(sent: str, seen: str) -> str:
-    """Where two texts first differ, and what stands there, in ASCII so that look-alikes can be told apart."""
+    """Where two texts first differ, with what each has there, in ASCII so that look-alikes can be distinguished."""
     pairs = zip(sent, seen, strict=False)
     at = next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(sent), len(seen)))
     around = slice(max(0, at - _SHOWN), at + _SHOWN)

@@ -1,6 +1,6 @@
-"""A model or guide made ready for counting and prompting: identity, tokenizer, template, delimiters.
+"""A model or guide without its weights: identity, tokenizer, chat template, delimiters.
 
-Weights are not loaded here; that is an engine's business (`sampling`).
+Loading weights is left to `offtraj.engines`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from offtraj._util.digest import content_id, file_sha256
-from offtraj.errors import EngineError
+from offtraj.errors import EngineError, first_line
 from offtraj.model.prompt import ChatFormat
 from offtraj.model.tokens import HubTokens, Tokens, Words
 from offtraj.model.trajectory import NONE, Delimiters
@@ -28,7 +28,7 @@ _FOLDER = "sha256:"
 
 @dataclass(frozen=True)
 class Model:
-    """A model, as far as it is known without its weights."""
+    """A model without its weights."""
 
     id: str
     """The name in configs, columns and reports."""
@@ -37,15 +37,15 @@ class Model:
     revision: str | None
     """Commit of a Hub id, or `sha256:…` over a folder's files."""
     tokens: Tokens
-    """Counts the length of what it writes."""
+    """Counts the length of its text."""
     format: ChatFormat | None
     """Renders prompts; none for recordings."""
     delimiters: Delimiters | None
-    """Of its thinking; `None` finds them in each response."""
+    """The delimiters of its thinking; `None` finds them in each response."""
 
     @property
     def identity(self) -> str:
-        """What its completions are kept under: a folder's content wherever it lies, or Hub id and commit."""
+        """The key of its completions in the store: the digest of a folder's content, or Hub id and commit."""
         return str(self.revision) if self.in_folder else f"{self.path}@{self.revision}"
 
     @property
@@ -57,16 +57,16 @@ class Model:
 def load_model(
     file: SpecFile, model: ModelSpec, *, delimiters: Delimiters | None = None, sampled: bool = False
 ) -> Model:
-    """Make a model or guide of a spec ready.
+    """A model or guide of a spec, with its tokenizer loaded.
 
     Args:
         file: The spec.
         model: One of its models or guides.
-        delimiters: Instead of those that the spec states, or that are found.
-        sampled: Whether another engine than its own runs it, so that a recorded model needs its format, too.
+        delimiters: Used instead of those that the spec states or the template shows.
+        sampled: Whether an engine that samples runs it, so that a recorded model needs its format, too.
 
     Raises:
-        SpecError: for a folder that is not there.
+        SpecError: for a folder that does not exist.
         EngineError: for a tokenizer that cannot be loaded or used, or a revision that cannot be resolved.
     """
     group = "models" if model in file.spec.models else "guides"
@@ -85,7 +85,7 @@ def load_model(
 
 
 def folder_revision(file: SpecFile, model: ModelSpec) -> str | None:
-    """The revision that a model of a spec has today, when it lies in a folder; else `None`."""
+    """The current digest of a model in a local folder; `None` for other models."""
     if model.path is None:
         return None
     group = "models" if model in file.spec.models else "guides"
@@ -101,14 +101,14 @@ def model_at(
     delimiters: Delimiters | None = None,
     tokenizer: str | None = None,
 ) -> Model:
-    """Make the model at a folder or Hub id ready, whether a spec knows it or not.
+    """The model at a folder or Hub id, with its tokenizer loaded.
 
     Args:
         path: Folder or Hub id.
-        model_id: Its name; by default the last part of the path.
+        model_id: Its id; by default the last part of the path.
         revision: Commit, tag or branch of a Hub id.
-        delimiters: Of its thinking; found in the template by default.
-        tokenizer: Another folder or Hub id whose tokenizer and template it has.
+        delimiters: The delimiters of its thinking; by default found in the template.
+        tokenizer: Folder or Hub id of its tokenizer and template, where that is not the path.
 
     Raises:
         EngineError: as `load_model` does.
@@ -140,7 +140,7 @@ def _name(path: str, revision: str | None) -> str:
 
 
 def stated_delimiters(model: ModelSpec) -> Delimiters | None:
-    """The thinking delimiters that a spec states for a model; `None` where they are to be found."""
+    """The thinking delimiters that a spec states for a model; `None` where it states none."""
     if isinstance(model.think, DelimiterSpec):
         return Delimiters(model.think.open, model.think.close)
     return NONE if model.think == "none" else None
@@ -153,13 +153,13 @@ def _load_tokenizer(path: str, revision: str | None) -> PreTrainedTokenizerFast:
         where = {} if Path(path).is_dir() else {"revision": revision}
         tokenizer = AutoTokenizer.from_pretrained(path, **where)
     except Exception as error:  # the library raises what its parts raise
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         raise EngineError(f"the tokenizer of {path!r} cannot be loaded: {detail}") from error
-    return cast("PreTrainedTokenizerFast", tokenizer)  # `ChatFormat` and `HubTokens` see to it
+    return cast("PreTrainedTokenizerFast", tokenizer)  # `ChatFormat` refuses slow tokenizers
 
 
 def _pin(path: str, revision: str | None) -> str:
-    """What the weights are: a folder's digest, or the commit that a branch or tag points at now."""
+    """The revision of the weights: a folder's digest, or the commit that a branch or tag now points to."""
     folder = Path(path)
     if folder.is_dir():
         files = sorted(file for file in folder.rglob("*") if file.is_file())
@@ -172,7 +172,7 @@ def _pin(path: str, revision: str | None) -> str:
     try:
         commit = HfApi().model_info(path, revision=revision).sha
     except Exception as error:
-        detail = (str(error).strip() or type(error).__name__).splitlines()[0]
+        detail = first_line(error)
         raise EngineError(
             f"the revision {revision or 'main'!r} of {path!r} cannot be resolved: {detail}: "
             "pin `revision` to a commit; if a folder is meant, there is none of that name here: give its path"
@@ -183,5 +183,5 @@ def _pin(path: str, revision: str | None) -> str:
 
 
 def _is_loaded(name: str) -> bool:
-    """Whether a model depends on this file of its folder: not on its card, nor on what is told of its training."""
+    """Whether a model depends on this file of its folder: not for its card and the records of its training."""
     return not name.startswith((".", "training/")) and "/." not in name and not name.endswith(".md")

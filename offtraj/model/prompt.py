@@ -1,7 +1,7 @@
-"""What a model sees: the chat template rendered here, the prefix behind it, tokenised once.
+"""Prompts: the chat template rendered locally, followed by the prefix, tokenised once.
 
-Chat endpoints rewrite thinking that is put before them (empty think blocks, trimmed white space, a second
-BOS), so the generation prompt is rendered from the model's own template, and token ids are sent.
+Chat endpoints rewrite given thinking (empty think blocks, trimmed white space, a second BOS), so the generation prompt
+is rendered from the model's own template, and token ids are sent.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = ["ChatFormat", "Prompt", "fill_template", "find_delimiters", "question
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Token ids, and the text that they are of."""
+    """Token ids and their text."""
 
     ids: tuple[int, ...]
     text: str
     prefix_tokens: int
-    """How many of the ids belong to the prefix; 0 for solo sampling."""
+    """Number of ids that belong to the prefix; 0 for solo sampling."""
     user: str = ""
-    """The user's turn alone, for servers that take nothing but chat messages."""
+    """The user's turn, for servers that accept chat messages only."""
     thinking: str = ""
-    """The assistant's turn as far as it is given: opening delimiter and prefix; empty for solo sampling."""
+    """The given part of the assistant's turn: opening delimiter and prefix; empty for solo sampling."""
 
     @property
     def sha256(self) -> str:
@@ -48,13 +48,13 @@ class ChatFormat:
     """A model's tokenizer, chat template and thinking delimiters."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, delimiters: Delimiters | None, *, name: str) -> None:
-        """Look at the template; `delimiters` are the spec's, or `None` to find them.
+        """Check the template; `delimiters` are the spec's, or `None` to find them.
 
         Raises:
             EngineError: without a chat template, with a slow tokenizer, or when no delimiters are found.
         """
         if not tokenizer.is_fast:
-            raise EngineError(f"{name}: its tokenizer is a slow one, which cannot say where tokens stand")
+            raise EngineError(f"{name}: its tokenizer is a slow one, which gives no token offsets")
         if not tokenizer.chat_template:
             raise EngineError(f"{name}: its tokenizer has no chat template")
         self.tokenizer = tokenizer
@@ -65,11 +65,11 @@ class ChatFormat:
         self.tokens = HubTokens(tokenizer, unit=name)
 
     def generation_prompt(self, question: str) -> str:
-        """The rendered template, up to where the model goes on: one user turn, no system prompt."""
+        """The rendered template up to the model's turn: one user turn, no system prompt."""
         messages = [{"role": "user", "content": question}]
         try:
             return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
-        except Exception as error:  # templates are programs, and raise what they like
+        except Exception as error:  # templates are programs and may raise any error
             raise EngineError(f"{self._name}: its chat template cannot be rendered: {error}") from error
 
     def solo(self, question: str) -> Prompt:
@@ -78,10 +78,9 @@ class ChatFormat:
         return Prompt(tuple(self._encoder.encode([text])[0][0]), text, 0, question)
 
     def steered(self, pairs: Sequence[tuple[str, str]]) -> list[Prompt]:
-        """Prompts of (question, prefix) pairs: each prefix directly behind the opening delimiter.
+        """The prompts of (question, prefix) pairs: each prefix directly after the opening delimiter.
 
-        The delimiter is added as far as the template has not written it. Many pairs at once are
-        tokenised in parallel.
+        The part of the delimiter that the template does not write is added. Several pairs are tokenised in parallel.
         """
         opened = []
         for question, _ in pairs:
@@ -110,10 +109,10 @@ class ChatFormat:
 
 
 def find_delimiters(tokenizer: PreTrainedTokenizerFast, rendered: str, name: str) -> Delimiters:
-    """The thinking delimiters that a model's rendered prompt, template or tokens show.
+    """The thinking delimiters in a model's rendered prompt, template or added tokens.
 
     Raises:
-        EngineError: when they show none.
+        EngineError: when there are none.
     """
     known = f"{rendered} {tokenizer.chat_template} {' '.join(tokenizer.get_added_vocab())}"
     for delimiters in (THINK, THOUGHT):
@@ -126,13 +125,13 @@ def find_delimiters(tokenizer: PreTrainedTokenizerFast, rendered: str, name: str
 
 
 def question_template(domain: str, override: str | None) -> str:
-    """What a question is put into: the spec's own text, or the domain's."""
+    """The text around a question, with `{question}` once: the spec's, or the domain's."""
     if override is not None:
         return override
     return files("offtraj.model").joinpath("prompts", f"{domain}.txt").read_text(encoding="utf-8").removesuffix("\n")
 
 
 def fill_template(template: str, question: str) -> str:
-    """Put the question into the template, in one pass: nothing in the question is a placeholder."""
+    """The template with the question in place of `{question}`; placeholders in the question are not filled."""
     before, _, after = template.partition("{question}")
     return before + question + after

@@ -1,7 +1,7 @@
-"""Where a text's tokens stand: the unit in which all lengths of the protocol are counted.
+"""Token offsets in a text: the unit of all lengths in the protocol.
 
-Lengths are counted with the tokenizer of the model that wrote the text, or in words where that
-tokenizer is not at hand. Rendering prompts is left to `prompt`.
+Lengths are counted with the tokenizer of the model that wrote the text, or in words where that tokenizer is not
+available. Rendering prompts is left to `prompt`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class TokenSpans:
     starts: NDArray[np.int64]
     """First character of each token, ascending."""
     ends: NDArray[np.int64]
-    """Behind the last character of each token."""
+    """End of each token: the index after its last character."""
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def before(self, end: int) -> int:
-        """How many tokens start before a character: the length, in tokens, of what ends there."""
+        """The length, in tokens, of the text before a character: the number of tokens that start before it."""
         return int(np.searchsorted(self.starts, end, side="left"))
 
     def budget(self, share: float) -> int:
@@ -39,7 +39,7 @@ class TokenSpans:
         return int(share * len(self) + 0.5 + 1e-9)
 
     def end_of(self, count: int) -> int:
-        """Behind the last character of the first `count` tokens, in characters."""
+        """The length, in characters, of the first `count` tokens."""
         if count <= 0:
             return 0
         return int(self.ends[min(count, len(self)) - 1]) if len(self) else 0
@@ -50,25 +50,25 @@ class Tokens(Protocol):
 
     @property
     def unit(self) -> str:
-        """What is counted, for manifest and card: `words`, or the tokenizer's name and revision."""
+        """The unit, for manifest and card: `words`, or the tokenizer's name and revision."""
 
     def spans(self, text: str) -> TokenSpans:
-        """Where the text's tokens stand, without special tokens."""
+        """The offsets of the text's tokens, without special tokens."""
 
     def count(self, text: str) -> int:
-        """How many tokens the text has; less work than to say where they stand."""
+        """Number of tokens in the text; faster than `spans`."""
 
 
 class Words:
-    """Words: maximal runs of non-space with the space that follows them.
+    """Words: maximal runs of non-space characters with the space after them.
 
-    Leading space belongs to the first word, so that the words of a text, joined, are the text.
+    Leading space belongs to the first word, so that the joined words are the text.
     """
 
     unit = "words"
 
     def spans(self, text: str) -> TokenSpans:
-        """Where the text's words stand."""
+        """The offsets of the text's words."""
         space = _is_space(text)
         begins = ~space
         begins[1:] &= space[:-1]
@@ -79,7 +79,7 @@ class Words:
         return TokenSpans(starts, ends)
 
     def count(self, text: str) -> int:
-        """How many words the text has."""
+        """Number of words in the text."""
         return len(text.split())
 
 
@@ -91,13 +91,13 @@ class HubTokens:
         self.unit = unit
 
     def spans(self, text: str) -> TokenSpans:
-        """Where the text's tokens stand. Tokens that share one character share its offsets."""
+        """The offsets of the text's tokens. Tokens that share a character share its offsets."""
         encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         offsets = np.asarray(encoding["offset_mapping"], dtype=np.int64).reshape(-1, 2)
         return TokenSpans(np.ascontiguousarray(offsets[:, 0]), np.ascontiguousarray(offsets[:, 1]))
 
     def count(self, text: str) -> int:
-        """How many tokens the text has."""
+        """Number of tokens in the text."""
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

@@ -1,7 +1,7 @@
-"""A trajectory: what a model thought about a question, and the answer that followed.
+"""A trajectory: a model's thinking about a question, and the answer after it.
 
-A response is split into four pieces that, joined, are the response again, byte for byte. Cutting a
-trajectory is left to `cut`; whether its answer is right, to `verify`.
+A response is split into four pieces whose concatenation is the response, byte for byte. Cutting a trajectory is left
+to `offtraj_builders.cut`, grading its answer to `offtraj.grading`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Delimiters:
-    """What stands before and after a model's thinking. Both empty: it thinks and answers in one text."""
+    """The strings before and after a model's thinking. Both empty: it thinks and answers in one text."""
 
     open: str
     close: str
@@ -40,19 +40,19 @@ THOUGHT = Delimiters("<|begin_of_thought|>\n\n", "<|end_of_thought|>")
 S1 = Delimiters("think\n", "\nanswer\n")
 """s1: a line `think` opens, a line `answer` closes."""
 NONE = Delimiters("", "")
-"""No delimiters: everything is thinking, and the answer stands in it (LIMO)."""
+"""No delimiters: the whole response is thinking and contains the answer (LIMO)."""
 AUTO = (THINK, THOUGHT, S1)
-"""The styles that a response of unknown style is searched for, in this order."""
+"""The delimiters that a response of unknown style is searched for, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """A response (paper: r and a), in four pieces. `opening + thinking + closing + answer` is the response."""
+    """A response (paper: r and a) in four pieces: `opening + thinking + closing + answer`."""
 
     opening: str
-    """The opening delimiter, as far as the model wrote it: a chat template may have written it before."""
+    """The part of the opening delimiter that the model wrote; a chat template may have written the rest."""
     thinking: str
-    """Exactly what stands between the delimiters (paper: r)."""
+    """The text between the delimiters, unchanged (paper: r)."""
     closing: str
     """The closing delimiter; empty where the thinking never ends."""
     answer: str
@@ -65,7 +65,7 @@ class Trajectory:
 
     @property
     def closed(self) -> bool:
-        """Whether the thinking ends. A model without delimiters never says so."""
+        """Whether the thinking ends. Never true for a model without delimiters."""
         return bool(self.closing)
 
 
@@ -97,7 +97,7 @@ def _shown_by(response: str) -> Iterator[Delimiters]:
     yield from (d for d in AUTO if response.startswith(d.open.rstrip("\n")) and d is not S1)
     if response.startswith(S1.open):
         yield S1
-    # `\nanswer\n` alone is an ordinary line: it closes only what `think` opened.
+    # Without `think` before it, `\nanswer\n` is an ordinary line.
     closed = {d: at for d in (THINK, THOUGHT) if (at := response.find(d.close)) >= 0}
     yield from sorted(closed, key=closed.__getitem__)
 
@@ -120,12 +120,12 @@ def first_paragraph(text: str) -> int | None:
 
 
 def continued_answer(completion: str, delimiters: Delimiters, *, closed: bool) -> str | None:
-    """What follows the thinking, in a completion of a prefix; `None` when the thinking never ends.
+    """The answer in the completion of a prefix; `None` when the thinking never ends.
 
     Args:
-        completion: What the model wrote after the prefix.
-        delimiters: The model's own.
-        closed: Whether the prefix has ended the thinking already (answer-forcing).
+        completion: The model's text after the prefix.
+        delimiters: The model's delimiters.
+        closed: Whether the prefix ends the thinking (answer-forcing).
     """
     if closed or delimiters == NONE:
         return completion

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from offtraj.errors import DataError
+from offtraj._util.parquet import read_parquet
+from offtraj.engines.recorded import NOT_RECORDED
 from offtraj.grading.reference import Reference, ReferenceColumns
 from offtraj.grading.verdict import DecidedBy, Verdict, VerdictName
 from offtraj.model.completion import Completion, FinishReason, PromptMode
@@ -17,18 +18,31 @@ from offtraj.spec import TestName
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NOT_SAMPLED", "UNFIT", "Outcome", "outcome_of", "outcome_schema", "outcomes_to_batch", "read_outcomes"]
+__all__ = [
+    "NOT_SAMPLED",
+    "UNFIT",
+    "Outcome",
+    "may_succeed",
+    "outcome_of",
+    "outcome_schema",
+    "outcomes_to_batch",
+    "read_outcomes",
+]
 
 
 _TEXTS: dict[str, str | None] = {"completion": None, "question": ""}
 """Columns of long texts, which scores do not need, with the values that stand for them when they are not read."""
 _LATER: dict[str, str | None] = {"answer": "", "unit": None, "tolerance": None, "max_tokens": None}
 """Columns that version 0.1.0 does not write, with the values that stand for them."""
+_CLOSES = "closes_thinking"
+"""A column that 0.1.0 did not write; its value follows from test and variant."""
 
 NOT_SAMPLED = "not_sampled"
 """First part of the reason of an outcome without a completion."""
 UNFIT = f"{NOT_SAMPLED}: the prefix holds"
 """First part of that reason where the row does not fit the model, so that sampling again would not help."""
+
+_FINAL = (UNFIT, f"{NOT_SAMPLED}: {NOT_RECORDED}")
 
 _BATCH = 32  # outcomes with their texts, each of up to about 100,000 characters
 
@@ -60,6 +74,8 @@ class Outcome:
     solved: int
     sampled: int
     reveals_answer: bool
+    closes_thinking: bool
+    """Whether the prefix ends the thinking, so that the completion is an answer."""
     completion: str | None
     """What the model wrote after the prefix; none when no completion could be sampled."""
     finish_reason: FinishReason | None
@@ -95,6 +111,11 @@ class Outcome:
     def reference_columns(self) -> ReferenceColumns:
         """The columns that hold the question's reference, for `Domain.published_reference`."""
         return {"answer": self.answer, "unit": self.unit, "tolerance": self.tolerance}
+
+
+def may_succeed(reason: str) -> bool:
+    """Whether the reason of an unscored outcome is a failure that sampling again may not meet."""
+    return reason.startswith(NOT_SAMPLED) and not reason.startswith(_FINAL)
 
 
 def outcome_of(
@@ -140,6 +161,7 @@ def outcome_of(
         solved=row.solved,
         sampled=row.sampled,
         reveals_answer=row.reveals_answer,
+        closes_thinking=row.closes_thinking,
         completion=None if completion is None else completion.text,
         finish_reason=None if completion is None else completion.finish_reason,
         prefix_tokens=prefix_tokens,
@@ -165,6 +187,7 @@ def outcome_schema() -> pa.Schema:
         "solved": pa.int32(),
         "sampled": pa.int32(),
         "reveals_answer": pa.bool_(),
+        "closes_thinking": pa.bool_(),
         "prefix_tokens": pa.int32(),
         "prompt_tokens": pa.int32(),
         "tokens": pa.int32(),
@@ -182,28 +205,26 @@ def outcomes_to_batch(outcomes: Sequence[Outcome], schema: pa.Schema) -> pa.Reco
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def read_outcomes(path: Path, *, texts: bool = True) -> Iterator[Outcome]:
-    """The outcomes of a run of this or an earlier version, in order; few of them are in memory at once.
+def read_outcomes(path: Path, *, closes_thinking: Callable[[str, str], bool], texts: bool = True) -> Iterator[Outcome]:
+    """The outcomes of a run, in order, of this or an earlier version; few of them are in memory at once.
 
     Args:
         path: `outcomes.parquet`.
-        texts: Whether to read completions and questions; otherwise they are `None` and empty.
+        closes_thinking: Whether the prefixes of a test and variant end the thinking, for files of 0.1.0, which do not
+            say it.
+        texts: Whether to read completions and questions; if not, these are `None` and empty.
 
     Raises:
-        DataError: for a file that is not a table of outcomes.
+        DataError: for a file that holds no outcomes.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     names = [field.name for field in fields(Outcome) if texts or field.name not in _TEXTS]
-    try:
-        # Buffering ahead would keep all pages of the file in memory.
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(batch_size=_BATCH if texts else 4096, columns=names):
-                for values in batch.to_pylist():
-                    yield _outcome(values)
-    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a table of outcomes that this version reads: {error}") from error
+    optional = [*_TEXTS, *_LATER, _CLOSES]
+    for batch in read_parquet(
+        path, "a table of outcomes", rows=_BATCH if texts else 4096, columns=names, optional=optional
+    ):
+        for values in batch:
+            values.setdefault(_CLOSES, closes_thinking(values["test"], values["variant"]))
+            yield _outcome(values)
 
 
 def _outcome(values: dict[str, Any]) -> Outcome:

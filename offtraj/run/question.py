@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offtraj._util.records import Record, read_records
-from offtraj.errors import DataError, HubError
+from offtraj.errors import DataError, HubError, first_line
 from offtraj.grading.domain import Domain
 from offtraj.grading.domains import find_domain
 from offtraj.grading.reference import Reference
@@ -154,13 +154,11 @@ def _read_hub(source: HubSource) -> Iterator[Record]:
     try:
         rows = datasets.load_dataset(source.hub, source.config, split=source.split, revision=source.revision)
     except Exception as error:  # the client raises what its transport raises
-        raise HubError(f"{where}: cannot be loaded from the Hub: {_first_line(error)}") from error
+        raise HubError(
+            f"{where}: cannot be loaded from the Hub: {type(error).__name__}: {first_line(error, empty='(no message)')}"
+        ) from error
     for number, fields in enumerate(rows, 1):
         yield Record(fields, where, number)
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).strip() or '(no message)').splitlines()[0]}"
 
 
 def _smaller(one: int | None, other: int | None) -> int | None:

@@ -11,15 +11,16 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from offtraj.errors import DataError
+from offtraj._util.parquet import open_parquet
 from offtraj.spec import Subset, TestName
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Role", "Segment", "SteeredRow", "read_rows", "row_schema", "rows_to_batch"]
+__all__ = ["Role", "Segment", "SteeredRow", "closes_thinking", "read_rows", "row_schema", "rows_to_batch"]
 
 Role = Literal["own", "transition", "steer"]
+_BATCH = 256  # rows that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,18 @@ class SteeredRow:
     @property
     def closes_thinking(self) -> bool:
         """Whether the prefix ends the thinking: the closing delimiter follows the steer."""
-        return bool(self.segments) and self.segments[-1].role == "transition"
+        return closes_thinking(self.segments)
 
     @property
     def guide(self) -> str | None:
         """The model that steers on the row's own question; none for a distractor, which is about another question."""
         steers = (segment for segment in self.segments if segment.role == "steer")
         return next((steer.model for steer in steers if steer.question_id == self.question_id), None)
+
+
+def closes_thinking(segments: Sequence[Segment]) -> bool:
+    """Whether segments end the thinking: a transition behind the last steer is the closing delimiter."""
+    return bool(segments) and segments[-1].role == "transition"
 
 
 def row_schema() -> pa.Schema:
@@ -148,17 +154,10 @@ def read_rows(paths: Sequence[Path]) -> Iterator[SteeredRow]:
     Raises:
         DataError: for a file that is not a steered set.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     for path in paths:
-        try:
-            with pq.ParquetFile(path, pre_buffer=False) as file:
-                for batch in file.iter_batches(batch_size=256):
-                    for fields in batch.to_pylist():
-                        yield _row(fields)
-        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: not a steered set that this version reads: {error}") from error
+        with open_parquet(path, "a steered set") as file:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                yield from map(_row, batch.to_pylist())
 
 
 def _row(fields: dict[str, object]) -> SteeredRow:

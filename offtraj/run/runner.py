@@ -175,7 +175,7 @@ class Runner:
             number,
             completion,
             verdict,
-            exactness=self.engine.exactness,
+            exactness=self.engine.prompt_mode,
             prefix_tokens=prefix_tokens,
             max_tokens=None if prefix_tokens is None else self.params.max_tokens,
             reference=self._question(row).reference,

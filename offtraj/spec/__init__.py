@@ -10,10 +10,14 @@ from offtraj.spec.engine import (
     TransformersSpec,
     VllmSpec,
 )
-from offtraj.spec.file import SpecFile, json_schema, load_spec
+from offtraj.spec.file import SpecFile, load_spec
+from offtraj.spec.guidability import GuidabilitySpec
 from offtraj.spec.model import DelimiterSpec, ModelSpec
+from offtraj.spec.recoverability import RecoverabilitySpec
+from offtraj.spec.schema import json_schema
 from offtraj.spec.spec import JudgeSpec, PublishSpec, SamplingSpec, Spec
-from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, Subset, TestName, TestsSpec
+from offtraj.spec.test import Subset, TestName, TestSpec
+from offtraj.spec.tests import TestsSpec
 
 __all__ = [
     "BenchmarkSpec",
@@ -36,6 +40,7 @@ __all__ = [
     "SpecFile",
     "Subset",
     "TestName",
+    "TestSpec",
     "TestsSpec",
     "TransformersSpec",
     "VllmSpec",

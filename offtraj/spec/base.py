@@ -1,4 +1,4 @@
-"""What every part of a spec shares: frozen, strict, no unknown keys, a docstring under each field."""
+"""The base of every part of a spec: frozen, strict, without unknown keys, with a docstring under each field."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Frozen(BaseModel):
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""An id that is also part of a folder's name: letters, digits, `.`, `_`, `-`."""
+"""An id that is also part of a folder's name: at most 64 letters, digits, `.`, `_` and `-`."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
-"""A share of a whole, from 0 to 1: 20 % is 0.2."""
+"""A share, from 0 to 1: 20 % is 0.2."""
 
 Positive = Annotated[int, Field(ge=1)]
 """A whole number from 1."""

@@ -17,7 +17,7 @@ class HubSource(Frozen):
     hub: str
     """Repository, such as `HuggingFaceH4/MATH-500`."""
     revision: str
-    """Commit or tag. A branch moves, and the questions with it."""
+    """Commit or tag. A branch would move, and its questions with it."""
     config: str | None = None
     """The data set's configuration, where it has several."""
     split: str = "test"
@@ -48,24 +48,24 @@ Source = Annotated[
 
 
 class QuestionColumns(Frozen):
-    """Which column holds what."""
+    """The names of a benchmark's columns."""
 
     id: str | None = "id"
-    """Names the question; must be unique in the benchmark. `null` numbers the rows from 0."""
+    """The question's id, unique in the benchmark. `null` numbers the rows from 0."""
     question: str = "question"
-    """The question's text (paper: x), put before the model as it stands."""
+    """The question's text (paper: x), given to the model unchanged."""
     answer: str = "answer"
     """The gold answer (paper: y), as published: text, a number, or a list of texts, then joined with
     a comma and a space."""
     unit: str | None = None
     """The gold answer's unit, where the benchmark keeps it apart (OlympiadBench: `unit`)."""
     tolerance: str | None = None
-    """By how much a number may differ from the gold answer, where the benchmark says so (OlympiadBench:
+    """The difference from the gold answer that a number may have, where the benchmark states one (OlympiadBench:
     `error` or `tolerance`)."""
 
 
 class BenchmarkSpec(Frozen):
-    """One benchmark: a source and the meaning of its columns."""
+    """One benchmark: its source and its columns."""
 
     id: Name
     """The name in columns and reports."""
@@ -74,10 +74,10 @@ class BenchmarkSpec(Frozen):
     columns: QuestionColumns = QuestionColumns()
     """Names of the columns, where they are not the usual ones."""
     id_prefix: str = ""
-    """Put before each id, where two benchmarks would share one."""
+    """Prefix of each question's id, for benchmarks whose ids would collide."""
     rows: Positive | None = None
-    """How many questions the source holds. Checked when it is read; lets `plan` count without reading."""
+    """Number of questions in the source. Checked when it is read; `plan` counts with it without reading."""
     limit: Positive | None = None
-    """Use only the first so many."""
+    """Number of questions to use, from the first."""
     license: str | None = None
-    """Licence of its questions, or whose they are, in a few words for the card."""
+    """Licence or copyright holder of its questions, for the card."""

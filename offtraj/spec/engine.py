@@ -1,10 +1,10 @@
-"""What turns token ids into completions, as a spec declares it. Nothing here opens or starts anything."""
+"""Engines as a spec declares them: what turns token ids into completions. Opening them is left to `offtraj.engines`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, AliasChoices, Field, JsonValue
 
 from offtraj.spec.base import Frozen, Positive
 
@@ -12,29 +12,33 @@ __all__ = ["EngineSpec", "OpenAISpec", "RecordedColumns", "RecordedSpec", "Serve
 
 
 class TransformersSpec(Frozen):
-    """In process, with transformers: on a GPU where there is one, else on the CPU."""
+    """The model in this process, with transformers: on a GPU where there is one, else on the CPU."""
 
     kind: Literal["transformers"]
     """The engine's kind."""
     batch: Positive = 32
     """Completions generated together."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Precision of the weights; `auto` is what the model was saved in."""
+    """Precision of the weights; `auto` is the precision that they were saved in."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1` …"""
 
 
 class Served(Frozen):
-    """How a server is asked."""
+    """Options of every engine that sends requests to a server."""
 
     concurrency: Positive | None = None
-    """Samples in flight at most. By default as many as make the server faster."""
+    """Largest number of samples in flight. By default it is increased as long as throughput grows."""
     timeout: Annotated[float, Field(gt=0)] = 3600.0
     """Seconds that one request may take."""
     max_retries: Annotated[int, Field(ge=0)] = 5
-    """How often a request that met a time-out, a cut connection, a 5xx or garbage is sent again, with back-off."""
-    patience: Annotated[float, Field(ge=0)] = 600.0
-    """Seconds that the server may refuse work (429, 503), or be away, before it is given up."""
+    """Number of retries, with back-off, after a time-out, a cut connection, a 5xx or a malformed answer."""
+    # `patience` is its name in specs and runs of 0.1.0: it is still read, and digests keep it (see `SpecFile.digest`).
+    max_wait: Annotated[
+        float,
+        Field(ge=0, validation_alias=AliasChoices("max_wait", "patience"), serialization_alias="patience"),
+    ] = 600.0
+    """Seconds that the server may refuse requests (429, 503) or be unreachable before the run gives up."""
 
 
 _KEYS = {
@@ -51,26 +55,26 @@ _KEYS = {
     "max-model-len": "`max_model_len`",
 }
 _OURS = {
-    **dict.fromkeys(("host", "port", "uds", "root-path", "grpc", "headless"), "the server's address is ours to choose"),
-    **dict.fromkeys(("ssl-keyfile", "ssl-certfile"), "the server is asked on this machine, over HTTP"),
-    **dict.fromkeys(("api-key", "served-model-name"), "it is ours to choose"),
-    "config": "a file could set what is ours to choose: give its flags here",
+    **dict.fromkeys(("host", "port", "uds", "root-path", "grpc", "headless"), "offtraj chooses the server's address"),
+    **dict.fromkeys(("ssl-keyfile", "ssl-certfile"), "offtraj asks the server on this machine, over HTTP"),
+    **dict.fromkeys(("api-key", "served-model-name"), "offtraj chooses it"),
+    "config": "a file could set what offtraj chooses: give its flags here",
     **dict.fromkeys(
         ("generation-config", "override-generation-config"),
-        "sampling is what the spec says, and nothing that a model's folder adds to it",
+        "sampling follows the spec only, not defaults from a model's folder",
     ),
     **dict.fromkeys(
         ("reasoning-parser", "reasoning-parser-plugin", "enable-reasoning"),
-        "a reasoning parser takes thinking and its delimiters out of the text, which must come back as it was written",
+        "a reasoning parser removes thinking and its delimiters from the text, which must arrive as it was written",
     ),
 }
 
 
 def _is_option(name: str) -> str:
-    """One of vLLM's flags that is nobody else's business; abbreviations of others are refused with them.
+    """The name of a vLLM flag that a spec may set. Flags that offtraj sets are refused, as are their abbreviations.
 
     Raises:
-        ValueError: saying why not.
+        ValueError: for a flag that may not be set, with the reason.
     """
     flag = name.partition(".")[0].replace("_", "-")
     if not flag or flag.startswith("-"):
@@ -88,7 +92,7 @@ def _is_option(name: str) -> str:
 
 def _is_variable(name: str) -> str:
     if name == "VLLM_API_KEY":
-        raise ValueError(f"{name!r} cannot be set: the server's key is made anew for each start")
+        raise ValueError(f"{name!r} cannot be set: each start of the server makes a new key")
     return name
 
 
@@ -99,33 +103,33 @@ def _is_value(value: JsonValue) -> JsonValue:
 
 
 class VllmSpec(Served):
-    """A vLLM server that we start at the first request and stop at the end, whatever the end is.
+    """A vLLM server that offtraj starts at the first request and stops when the command ends, even by a kill.
 
-    It serves one model, on this machine, with the model's own defaults of sampling left out.
+    It serves one model on this machine and ignores the model's own sampling defaults.
     """
 
     kind: Literal["vllm"]
     """The engine's kind."""
     tensor_parallel: Positive = 1
-    """GPUs that share one copy of the model."""
+    """Number of GPUs for one copy of the model."""
     data_parallel: Positive = 1
-    """Copies of the model."""
+    """Number of copies of the model."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Precision of the weights; `auto` is what the model was saved in."""
+    """Precision of the weights; `auto` is the precision that they were saved in."""
     max_model_len: Positive | None = None
-    """Tokens of prompt and completion together that it has room for; by default as many as the sampling asks for."""
+    """Context length: tokens of prompt and completion together. By default `sampling.max_tokens`."""
     options: dict[Annotated[str, AfterValidator(_is_option)], Annotated[JsonValue, AfterValidator(_is_value)]] = Field(
         default_factory=dict
     )
     """Further flags of vLLM, by name: `gpu-memory-utilization: 0.95` is `--gpu-memory-utilization 0.95`, true is
-    the flag alone, false is `--no-…`, a list is several values, a mapping is JSON."""
+    the bare flag, false is `--no-…`, a list is several values, a mapping is JSON."""
     environment: dict[Annotated[str, AfterValidator(_is_variable)], str] = Field(default_factory=dict)
-    """Environment variables of the server, beside those that are set anyway."""
+    """Additional environment variables of the server."""
     python: str | None = None
-    """An interpreter that has vLLM in an environment of its own; by default the one that runs this, or else
+    """A Python interpreter that has vLLM. By default the current one if it has, else that of
     `OFFTRAJ_VLLM_PYTHON`."""
     start_timeout: Annotated[float, Field(gt=0)] = 1800.0
-    """Seconds until it must be ready; a download from the Hub counts."""
+    """Seconds until it must be ready, including downloads from the Hub."""
 
 
 class OpenAISpec(Served):
@@ -134,37 +138,37 @@ class OpenAISpec(Served):
     kind: Literal["openai"]
     """The engine's kind."""
     base_url: str
-    """Such as `http://127.0.0.1:8000/v1`; `${NAME}` is read from the environment."""
+    """The API's URL, such as `http://127.0.0.1:8000/v1`; `${NAME}` is read from the environment."""
     api_key_env: str | None = None
-    """Environment variable that holds the key. The key itself never stands in a spec."""
+    """Environment variable that holds the key. A spec never holds the key itself."""
     prompts: Literal["ids", "text", "chat", "auto"] = "ids"
-    """How prompts are sent: as token `ids`, which alone is exact; as `text`, which the server tokenises; as a
-    prefilled `chat` turn, which it renders. `auto` takes the first of these that the server accepts."""
+    """The prompt mode: token `ids`, the only exact one; `text`, which the server tokenises; a prefilled `chat`
+    turn, which the server renders. `auto` is the first of these that the server accepts."""
 
 
 class RecordedColumns(Frozen):
-    """Which column of a recording holds what."""
+    """The names of a recording's columns."""
 
     question_id: str = "question_id"
     """The question's id, as in its benchmark."""
     model: str = "model"
-    """Who wrote it; compared with a model's `recorded_as`."""
+    """The model that wrote the response; compared with a model's `recorded_as`."""
     sample: str = "sample"
-    """The sample's number, where a model answered more than once."""
+    """The sample's number, for models that answered a question more than once."""
     response: str = "response"
     """Everything the model wrote."""
     finish_reason: str | None = None
-    """`stop` or `length`, where the recording says it."""
+    """`stop` or `length`, where the recording has it."""
 
 
 class RecordedSpec(Frozen):
-    """Responses that were recorded earlier, by whomever."""
+    """Responses that were recorded earlier, by offtraj or another program."""
 
     kind: Literal["recorded"]
     """The engine's kind."""
     files: Annotated[tuple[str, ...], Field(min_length=1)]
-    """JSON Lines or Parquet. Where several hold the same model, question and sample number, the later
-    file's samples are numbered on after the earlier one's: append files, and nothing is renumbered."""
+    """JSON Lines or Parquet. Where several files hold the same model, question and sample number, the samples
+    of later files are numbered after those of earlier ones, so that appending a file renumbers nothing."""
     columns: RecordedColumns = RecordedColumns()
     """Names of the columns, where they are not the usual ones."""
 

@@ -1,14 +1,12 @@
-"""Reading a spec from YAML 1.2, with every problem at its file, line and column.
+"""A spec file: the spec, the folder that its paths start at, and where each of its values is said.
 
-The spec itself is a frozen value; what depends on this machine (the environment, the spec's folder) is
-resolved here, when it is needed, so that a spec reads the same everywhere.
+The spec itself is a frozen value that reads the same on every machine; what depends on the machine (the environment,
+the spec's folder) is looked up here, when it is needed. Following `extends` is left to `extends`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,38 +14,54 @@ from typing import TYPE_CHECKING
 
 from offtraj._util.digest import content_id
 from offtraj.errors import SpecError
+from offtraj.spec.document import Loc, Place, Withheld, flatten, write_document
+from offtraj.spec.extends import resolve
+from offtraj.spec.origin import LocalFile
+from offtraj.spec.variables import expand
 
 if TYPE_CHECKING:
-    from offtraj.spec.spec import Loc, Problem, Spec
+    from offtraj.spec.references import Problem
+    from offtraj.spec.spec import Spec
 
-__all__ = ["SpecFile", "json_schema", "load_spec"]
+__all__ = ["SpecFile", "load_spec", "parse_spec"]
 
-_PLAIN_TAGS = {"bool", "float", "int", "map", "null", "seq", "str"}
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_DESCRIPTIVE = {"__all__": {"family", "tier"}}
+_RESOLVED = (
+    "The resolved spec: what it extends is written out, and relative paths start at the extending spec's folder."
+)
 
 
 @dataclass(frozen=True)
 class SpecFile:
-    """A spec, the file it came from, and where in it each value stands."""
+    """A spec, the file that it came from, and where each of its values is said."""
 
     spec: Spec
+    """The spec, with what it extends."""
     path: Path
+    """The file; of the extending spec, where there are several."""
     text: str
-    """The file as it was read."""
-    places: Mapping[Loc, tuple[int, int]]
-    """Line and column, counted from 1, of each value."""
+    """The file as it was read; the resolved spec as YAML that loads by itself, where it extends another."""
+    places: Mapping[Loc, Place]
+    """File, line and column of each value."""
+    notes: tuple[str, ...] = ()
+    """What its author should know: deprecated keys, and what was not taken from a foreign spec."""
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of what the spec says: layout, comments, defaults and the environment do not matter.
+        """SHA-256, in hex, of the resolved spec: layout, comments, defaults and the environment have no effect.
 
-        So a key that a later version knows, too, changes the digest of no spec without it.
+        A key that a later version adds therefore changes the digest of no spec without it. Keys that only describe
+        (`family` and `tier` of a model) are left out, and a renamed key counts under its first name, so that data sets
+        that are built stay current.
         """
-        return content_id(self.spec.model_dump(mode="json", exclude_defaults=True))
+        values = self.spec.model_dump(
+            mode="json", exclude_defaults=True, by_alias=True, exclude={"models": _DESCRIPTIVE, "guides": _DESCRIPTIVE}
+        )
+        return content_id(values)
 
     def place(self, *loc: str | int) -> str:
-        """`file:line:column` of a value, or of what it would stand in."""
-        return _place(self.path, self.places, loc)
+        """`file:line:column` of a value, or of the nearest one around it that is there."""
+        return str(_place(self.places, loc))
 
     def expand(self, value: str, *loc: str | int) -> str:
         """Replace `${NAME}` and `${NAME:-default}` from the environment.
@@ -55,18 +69,7 @@ class SpecFile:
         Raises:
             SpecError: for a variable that is not set, naming where the spec asks for it.
         """
-
-        def replacement(match: re.Match[str]) -> str:
-            name, default = match[1], match[2]
-            found = os.environ.get(name) or default
-            if found is None:
-                raise SpecError(
-                    f"{self.place(*loc)}: {value!r} needs the environment variable {name}, which is not set: "
-                    f"export {name}=…"
-                )
-            return found
-
-        return _REFERENCE.sub(replacement, value)
+        return expand(value, _place(self.places, loc))
 
     def file(self, value: str, *loc: str | int) -> Path:
         """A file's path, expanded, relative to the spec's folder.
@@ -136,126 +139,71 @@ class SpecFile:
                 yield error
 
 
-def load_spec(path: Path | str) -> SpecFile:
-    """Read and check a spec.
+def load_spec(path: Path | str, *, follow: bool = True) -> SpecFile:
+    """Read and check a spec, with what it extends.
+
+    Args:
+        path: The file.
+        follow: Whether `extends` is followed. It is refused in the spec of a data set, which is resolved already.
 
     Raises:
         SpecError: with one line for each problem: file, line, column, key, what was expected, the value.
+        HubError: when it extends a spec on the Hub that cannot be fetched.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpecError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read: {error}") from error
-    return parse_spec(text, path)
+    return parse_spec(LocalFile(path).read(), path, follow=follow)
 
 
-def parse_spec(text: str, path: Path) -> SpecFile:
+def parse_spec(text: str, path: Path, *, follow: bool = True) -> SpecFile:
     """Check a spec's text; `path` is where it came from, for messages and relative paths.
 
     Raises:
         SpecError: as `load_spec` does.
+        HubError: as `load_spec` does.
     """
     from pydantic import ValidationError
 
+    from offtraj.spec.references import Problem
     from offtraj.spec.spec import Spec
 
-    values, places = _parse_yaml(text, path)
+    document = resolve(text, path, follow=follow)
+    values, places, withheld = flatten(document.root)
+    if withheld:
+        problems = [Problem(loc, _not_taken(value, loc, path)) for loc, value in withheld.items()]
+        raise SpecError("\n".join(_line(places, problem) for problem in problems))
     try:
         # Through JSON, where strictness admits lists for tuples and nothing else.
         spec = Spec.model_validate_json(json.dumps(values))
     except ValidationError as error:
         from offtraj.spec.problems import describe
 
-        lines = [_line(path, places, problem) for problem in describe(error, places)]
+        lines = [_line(places, _with_remedy(problem, places, path)) for problem in describe(error, places)]
         raise SpecError("\n".join(lines)) from None
-    return SpecFile(spec=spec, path=path, text=text, places=places)
+    if document.extended:
+        text = write_document(values, _RESOLVED)
+    return SpecFile(spec=spec, path=path, text=text, places=places, notes=document.notes)
 
 
-def json_schema() -> dict[str, object]:
-    """The JSON Schema of a spec, for editors."""
-    from offtraj.spec.spec import Spec
-
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Spec.model_json_schema()}
-
-
-def _place(path: Path, places: Mapping[Loc, tuple[int, int]], loc: Loc) -> str:
+def _place(places: Mapping[Loc, Place], loc: Loc) -> Place:
     while loc not in places and loc:
         loc = loc[:-1]
-    line, column = places.get(loc, (1, 1))
-    return f"{path}:{line}:{column}"
+    return places[loc]
 
 
-def _line(path: Path, places: Mapping[Loc, tuple[int, int]], problem: Problem) -> str:
+def _line(places: Mapping[Loc, Place], problem: Problem) -> str:
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem.loc)
-    return f"{_place(path, places, problem.loc)}: {key.removeprefix('.') + ': ' if key else ''}{problem.message}"
+    return f"{_place(places, problem.loc)}: {key.removeprefix('.') + ': ' if key else ''}{problem.message}"
 
 
-def _parse_yaml(text: str, path: Path) -> tuple[object, dict[Loc, tuple[int, int]]]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import DuplicateKeyError
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        root = YAML(typ="rt", pure=True).load(text)
-    except DuplicateKeyError as error:
-        mark = error.problem_mark
-        key = str(error.problem).partition(" with value")[0].removeprefix("found duplicate key ")
-        raise SpecError(f"{path}:{mark.line + 1}:{mark.column + 1}: the key {key} stands there twice") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise SpecError(f"{where}: malformed YAML: {error.problem or error.context}") from None
-    except YAMLError as error:
-        raise SpecError(f"{path}: malformed YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(root, dict):
-        raise SpecError(f"{path}:1:1: expected a mapping with the keys name, version, benchmarks …, got {root!r}")
-    places: dict[Loc, tuple[int, int]] = {(): (1, 1)}
-    return _plain(root, (), places, path), places
+def _not_taken(value: Withheld, loc: Loc, path: Path) -> str:
+    what = "a spec from a URL or the Hub"
+    remedy = f"say `{loc[-1]}` in {path}" + (", or `judge: null`" if loc[0] == "judge" else "")
+    return f"{value.reason} is not taken from {what}: {remedy}"
 
 
-def _plain(node: object, loc: Loc, places: dict[Loc, tuple[int, int]], path: Path) -> object:
-    """The node as plain data; records where its children stand. YAML holds data: tags are refused."""
-    tag = getattr(getattr(node, "tag", None), "value", None)
-    if tag is not None and str(tag).removeprefix("tag:yaml.org,2002:") not in _PLAIN_TAGS:
-        line, column = places[loc]
-        raise SpecError(f"{path}:{line}:{column}: the tag {tag!r}: a spec holds plain data only")
-    if isinstance(node, dict):
-        result: dict[str, object] = {}
-        for key, value in node.items():
-            if not isinstance(key, str):
-                line, column = places[loc]
-                raise SpecError(f"{path}:{line}:{column}: the key {key!r}: expected text")
-            child = (*loc, key)
-            places[child] = _position(node, key, places[loc])
-            result[key] = _plain(value, child, places, path)
-        return result
-    if isinstance(node, list):
-        for index in range(len(node)):
-            places[(*loc, index)] = _position(node, index, places[loc])
-        return [_plain(value, (*loc, index), places, path) for index, value in enumerate(node)]
-    return _plain_scalar(node)
-
-
-def _position(container: object, key: str | int, fallback: tuple[int, int]) -> tuple[int, int]:
-    data = getattr(getattr(container, "lc", None), "data", None) or {}
-    if key not in data:  # came in through a merge key
-        return fallback
-    line, column = data[key][:2]
-    return line + 1, column + 1
-
-
-def _plain_scalar(value: object) -> object:
-    from ruamel.yaml.scalarbool import ScalarBoolean
-
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, ScalarBoolean):
-        return bool(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    return str(value)
+def _with_remedy(problem: Problem, places: Mapping[Loc, Place], path: Path) -> Problem:
+    """What a foreign spec's model is sampled by is left to the spec that extends it."""
+    if problem.loc[-1:] != ("engine",) or not _place(places, problem.loc).foreign:
+        return problem
+    remedy = f"engines are not taken from a spec from a URL or the Hub: declare it under `engines` in {path}"
+    return problem._replace(message=f"{problem.message}; {remedy}")

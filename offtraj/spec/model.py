@@ -14,7 +14,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class DelimiterSpec(Frozen):
-    """What stands before and after a model's thinking, exactly."""
+    """The delimiters of a model's thinking, character for character."""
 
     open: NonEmpty
     """Such as `"<think>\\n"`."""
@@ -28,7 +28,7 @@ class ModelSpec(Frozen):
     id: Name
     """The name in configs, columns and reports."""
     path: str | None = None
-    """Hub id or folder with tokenizer, chat template and weights; not needed for recordings."""
+    """Hub id, or folder with tokenizer, chat template and weights; not needed for recordings."""
     revision: str | None = None
     """Commit or tag of a Hub id."""
     engine: str
@@ -36,10 +36,14 @@ class ModelSpec(Frozen):
     recorded_as: str | None = None
     """The model's name in a recording."""
     tokenizer: str | None = None
-    """`words` counts lengths in words; else a Hub id or folder. The model's own by default."""
+    """A Hub id or folder; `words` counts lengths in words. The model's own by default."""
     think: Literal["auto", "none"] | DelimiterSpec = "auto"
-    """The thinking delimiters. `auto` finds them in the template and the output; `none` is for a model
-    that thinks and answers in one text."""
+    """The thinking delimiters. `auto` finds them in the template and the output; `none` is for a
+    model that thinks and answers in one text."""
+    family: str | None = None
+    """The family that reports group it under, such as `qwen3`. Descriptive: data sets do not depend on it."""
+    tier: Literal["low", "medium", "high"] | None = None
+    """The group of its solo score (paper, Table 1). Descriptive: data sets do not depend on it."""
 
     @model_validator(mode="after")
     def _is_found_somewhere(self) -> ModelSpec:

@@ -1,4 +1,4 @@
-"""From pydantic's errors to messages that name the key, the value and the remedy."""
+"""Pydantic's errors as messages that name the key, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from offtraj.spec.spec import Loc, Problem, ReferenceProblems, Spec
+from offtraj.spec.document import Loc
+from offtraj.spec.references import Problem, ReferenceProblems
+from offtraj.spec.spec import Spec
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -29,7 +31,7 @@ _EXPECTED = {
 
 
 def describe(error: ValidationError, places: Mapping[Loc, object]) -> list[Problem]:
-    """One problem for each value that is wrong, at its place in the YAML."""
+    """One problem for each wrong value, with the value's location in the YAML."""
     found: list[Problem] = []
     of_union: dict[Loc, list[str]] = {}
     for detail in error.errors():
@@ -38,7 +40,7 @@ def describe(error: ValidationError, places: Mapping[Loc, object]) -> list[Probl
                 of_union.setdefault(loc, []).append(message)
             else:
                 found.append(Problem(loc, message))
-    # A value that fits no member of a union fails once for each: one line says it all.
+    # A value that fits no member of a union fails once for each member: one line for all of them.
     found += [Problem(loc, ", or ".join(dict.fromkeys(messages))) for loc, messages in of_union.items()]
     return found
 
@@ -80,7 +82,7 @@ def _problems(detail: ErrorDetails, places: Mapping[Loc, object]) -> Iterator[tu
 
 
 def _in_yaml(loc: Loc, places: Mapping[Loc, object]) -> Loc:
-    """Without the union tags that pydantic puts in, and without what is not in the file."""
+    """The location without the union tags that pydantic adds, and without keys that are not in the file."""
     result: Loc = ()
     for part in loc:
         if (*result, part) in places:
@@ -113,7 +115,7 @@ def _unknown_key(key: str, parent: Loc) -> str:
 
 
 def _keys_at(loc: Loc) -> set[str]:
-    """The keys that the schema knows at a place, over all members of a union."""
+    """The keys that the schema has at a location, over all members of a union."""
     schema = Spec.model_json_schema()
     nodes = _branches(schema, schema)
     for part in loc:

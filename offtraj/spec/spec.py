@@ -1,23 +1,23 @@
-"""A spec: one YAML file that says everything a benchmark is made of. It never opens a file or a socket."""
+"""A spec: everything that a benchmark is made of, as one frozen value. It never opens a file or a socket."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from offtraj.spec.base import Frozen, Name, Positive, Share
 from offtraj.spec.benchmark import BenchmarkSpec
+from offtraj.spec.document import Loc
 from offtraj.spec.engine import EngineSpec, RecordedSpec
+from offtraj.spec.guidability import GuidabilitySpec
 from offtraj.spec.model import ModelSpec
-from offtraj.spec.twin_tests import GuidabilitySpec, RecoverabilitySpec, TestName, TestsSpec
+from offtraj.spec.references import Problem, ReferenceProblems, unknown_name
+from offtraj.spec.test import TestSpec
+from offtraj.spec.tests import TestsSpec
 
-__all__ = ["JudgeSpec", "Loc", "Problem", "PublishSpec", "ReferenceProblems", "SamplingSpec", "Spec"]
-
-Loc = tuple[str | int, ...]
-"""Where a value stands in a spec: keys and indices from the top."""
+__all__ = ["JudgeSpec", "PublishSpec", "SamplingSpec", "Spec"]
 
 
 class SamplingSpec(Frozen):
@@ -34,19 +34,19 @@ class SamplingSpec(Frozen):
 
 
 class JudgeSpec(Frozen):
-    """An LLM that decides where the rule says different or cannot tell (paper, appendix B).
+    """An LLM that decides where the rule finds no equality or cannot decide (paper, appendix B).
 
-    It is asked in chat messages, at temperature 0: its engine is one of kind openai or transformers.
+    It is prompted by chat messages at temperature 0, by an engine of kind openai or transformers.
     """
 
     model: str
-    """The judge's name at its server; a Hub id or folder for an engine of kind transformers."""
+    """Name of the judge at its server; a Hub id or folder for an engine of kind transformers."""
     engine: str
     """One of the spec's `engines`."""
     audit: Share = 0.0
-    """Share of the rule's passes that a run has judged as well, each with an answer known to be wrong beside it."""
+    """Share of the rule's passes that the judge also decides, each together with a negative control (a wrong answer)."""
     max_calls: Positive | None = None
-    """How often one command may ask it at most; what is left over stays unscored until the next."""
+    """Maximum number of calls of one command; answers beyond it stay unscored until the next command."""
     max_tokens: Positive = 4096
     """Tokens of a reply, its thinking included."""
 
@@ -61,23 +61,8 @@ class PublishSpec(Frozen):
     license: str = "other"
     """Licence id of the Hub."""
     eval: bool = False
-    """Whether to register the data set as a benchmark (`eval.yaml`). The Hub takes that from frameworks
+    """Whether to register the data set as a benchmark (`eval.yaml`). The Hub accepts that from frameworks
     on its allow-list only."""
-
-
-class Problem(NamedTuple):
-    """Something wrong, and where."""
-
-    loc: Loc
-    message: str
-
-
-class ReferenceProblems(ValueError):
-    """Names that point nowhere, and combinations that cannot work."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(f"{'.'.join(map(str, loc))}: {message}" for loc, message in problems))
-        self.problems = tuple(problems)
 
 
 class Spec(Frozen):
@@ -88,14 +73,14 @@ class Spec(Frozen):
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
     """Version of the data set that this spec makes, such as 1.0.0; a tag `v1.0.0` on the Hub."""
     domain: Literal["math"] = "math"
-    """What is verified, and how."""
+    """Kind of answers, which determines how they are graded."""
     description: str = ""
     """One line for the card."""
     seed: int = 0
-    """Seed of every choice and every sample."""
+    """Seed of every selection and every sample."""
     prompt: str | None = None
-    """What a question is put into, with `{question}` once; by default the domain's own text, which asks
-    for step-by-step reasoning and a boxed answer."""
+    """Template of the prompt, with `{question}` once; the domain's own by default, which asks for
+    step-by-step reasoning and a boxed answer."""
     benchmarks: Annotated[tuple[BenchmarkSpec, ...], Field(min_length=1)]
     """Sources of questions."""
     engines: dict[str, EngineSpec]
@@ -103,15 +88,15 @@ class Spec(Frozen):
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     """Models under test."""
     guides: tuple[ModelSpec, ...] = ()
-    """Stronger models that steer. A guide may be a model under test, too, under the same id."""
+    """Stronger models that steer. A model under test may also be a guide, under the same id."""
     judge: JudgeSpec | None = None
-    """Decides where the rule cannot."""
+    """An LLM that decides where the rule cannot."""
     sampling: SamplingSpec = SamplingSpec()
     """How completions are sampled."""
     tests: TestsSpec
     """The tests."""
     tolerance: Share = 0.0
-    """Share of a run's outcomes that may stay unscored before the exit code says so (3)."""
+    """Share of a run's outcomes that may stay unscored; above it the exit code is 3."""
     publish: PublishSpec | None = None
     """Publication on the Hub."""
 
@@ -130,7 +115,7 @@ class Spec(Frozen):
         """The model or guide of that id."""
         return next((model for model in self.participants if model.id == model_id), None)
 
-    def models_of(self, test: RecoverabilitySpec | GuidabilitySpec) -> tuple[ModelSpec, ...]:
+    def models_of(self, test: TestSpec) -> tuple[ModelSpec, ...]:
         """The models that take a test."""
         return tuple(model for model in self.models if test.models is None or model.id in test.models)
 
@@ -138,14 +123,9 @@ class Spec(Frozen):
         """The guides that steer in a test."""
         return tuple(guide for guide in self.guides if test.guides is None or guide.id in test.guides)
 
-    def benchmarks_of(self, test: RecoverabilitySpec | GuidabilitySpec) -> frozenset[str]:
+    def benchmarks_of(self, test: TestSpec) -> frozenset[str]:
         """Ids of the benchmarks whose questions a test uses."""
         return frozenset(b.id for b in self.benchmarks if test.benchmarks is None or b.id in test.benchmarks)
-
-    def distractors_of(self, test: RecoverabilitySpec, model_id: str) -> tuple[ModelSpec, ...]:
-        """The models whose trajectories distract `model_id` in the variant `cross-model`."""
-        named = self.models_of(test) if test.cross_model is None else self.participants
-        return tuple(m for m in named if m.id != model_id and (test.cross_model is None or m.id in test.cross_model))
 
 
 def _problems(spec: Spec) -> Iterator[Problem]:
@@ -157,23 +137,16 @@ def _problems(spec: Spec) -> Iterator[Problem]:
         if guide.id in by_id and by_id[guide.id] != guide:
             yield Problem(
                 ("guides", index, "id"),
-                f"{guide.id!r} is a model, too, and the two entries differ: make them equal, or rename one",
+                f"{guide.id!r} is also a model, and the two entries differ: make them equal, or rename one",
             )
     for group, participants in (("models", spec.models), ("guides", spec.guides)):
         for index, participant in enumerate(participants):
             yield from _engine_problems(spec, (group, index), participant)
     if spec.judge is not None and spec.judge.engine not in spec.engines:
-        yield Problem(("judge", "engine"), _unknown("engine", spec.judge.engine, spec.engines))
+        yield Problem(("judge", "engine"), unknown_name("engine", spec.judge.engine, spec.engines))
     if spec.prompt is not None and spec.prompt.count("{question}") != 1:
         yield Problem(("prompt",), f"{spec.prompt!r} must contain {{question}} exactly once")
-    if spec.tests.recoverability is None and spec.tests.guidability is None:
-        yield Problem(("tests",), "asks for no test: expected recoverability, guidability, or both")
-    if spec.tests.recoverability is not None:
-        yield from _test_problems(spec, "recoverability", spec.tests.recoverability)
-        yield from _cross_model_problems(spec, spec.tests.recoverability)
-    if spec.tests.guidability is not None:
-        yield from _test_problems(spec, "guidability", spec.tests.guidability)
-        yield from _guide_problems(spec, spec.tests.guidability)
+    yield from spec.tests.problems(spec)
 
 
 def _repeated(group: str, ids: Sequence[str]) -> Iterator[Problem]:
@@ -181,12 +154,12 @@ def _repeated(group: str, ids: Sequence[str]) -> Iterator[Problem]:
     folded = [name.casefold() for name in ids]
     for index, name in enumerate(ids):
         if folded[index] in folded[:index]:
-            yield Problem((group, index, "id"), f"{name!r} is taken: ids are unique, whatever their case")
+            yield Problem((group, index, "id"), f"{name!r} is taken: ids must differ in more than case")
 
 
 def _engine_problems(spec: Spec, loc: Loc, model: ModelSpec) -> Iterator[Problem]:
     if model.engine not in spec.engines:
-        yield Problem((*loc, "engine"), _unknown("engine", model.engine, spec.engines))
+        yield Problem((*loc, "engine"), unknown_name("engine", model.engine, spec.engines))
     elif isinstance(spec.engines[model.engine], RecordedSpec):
         if model.recorded_as is None:
             yield Problem(loc, f"{model.id!r} is recorded: `recorded_as` must give its name in the recording")
@@ -196,45 +169,3 @@ def _engine_problems(spec: Spec, loc: Loc, model: ModelSpec) -> Iterator[Problem
         yield Problem(
             (*loc, "tokenizer"), f"{model.id!r} is sampled, so its own tokenizer counts: `words` is for recordings"
         )
-
-
-def _test_problems(spec: Spec, name: TestName, test: RecoverabilitySpec | GuidabilitySpec) -> Iterator[Problem]:
-    yield from _unknown_names(("tests", name, "models"), "model", test.models, [m.id for m in spec.models])
-    yield from _unknown_names(
-        ("tests", name, "benchmarks"), "benchmark", test.benchmarks, [b.id for b in spec.benchmarks]
-    )
-
-
-def _cross_model_problems(spec: Spec, test: RecoverabilitySpec) -> Iterator[Problem]:
-    loc: Loc = ("tests", "recoverability", "cross_model")
-    yield from _unknown_names(loc, "model", test.cross_model, [m.id for m in spec.participants])
-    if "cross-model" in test.variants:
-        for model in spec.models_of(test):
-            if not spec.distractors_of(test, model.id):
-                yield Problem(
-                    ("tests", "recoverability", "variants"),
-                    f"cross-model: no other model can distract {model.id!r}: add one to the test or to `cross_model`",
-                )
-    elif test.cross_model is not None:
-        yield Problem(loc, "has no effect without the variant `cross-model`: add it to `variants`")
-
-
-def _guide_problems(spec: Spec, test: GuidabilitySpec) -> Iterator[Problem]:
-    loc: Loc = ("tests", "guidability", "guides")
-    yield from _unknown_names(loc, "guide", test.guides, [g.id for g in spec.guides])
-    if not spec.guides:
-        yield Problem(("tests", "guidability"), "needs a guide: add `guides` to the spec")
-    if "answer-forcing" in test.variants and "default" not in test.variants:
-        yield Problem(("tests", "guidability", "variants"), "answer-forcing derives from default: add `default`")
-
-
-def _unknown_names(loc: Loc, what: str, names: Sequence[str] | None, known: Sequence[str]) -> Iterator[Problem]:
-    for index, name in enumerate(names or ()):
-        if name not in known:
-            yield Problem((*loc, index), _unknown(what, name, known))
-
-
-def _unknown(what: str, name: str, known: Sequence[str] | dict[str, EngineSpec]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known) or '(none declared)'}"
-    return f"unknown {what} {name!r}: {hint}"

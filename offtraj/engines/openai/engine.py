@@ -1,4 +1,7 @@
-"""A model on an OpenAI-compatible server: as token ids where it takes them, as text or chat where that is asked for."""
+"""A model on an OpenAI-compatible server: prompts as token ids, or as text or chat where the spec says so.
+
+Retries and pacing are left to `endpoint`.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,28 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
-from offtraj.engines.openai.endpoint import Absent, Endpoint, Rejected, Unanswered, chosen, public_url
+from offtraj.engines.engine import Opening
+from offtraj.engines.openai.endpoint import Endpoint, open_endpoint, public_url
+from offtraj.engines.openai.failure import Absent, Rejected, Unanswered
+from offtraj.engines.openai.listing import choose_served
 from offtraj.engines.openai.wire import PREFILLS, Answer, Mode, difference, read_answer, write_body
 from offtraj.errors import EngineError
 from offtraj.model.completion import Completion, Failure, Reply, Request, SamplingParams, contiguous_runs
 from offtraj.model.model import Model
 from offtraj.model.prompt import Prompt
+from offtraj.spec import OpenAISpec
 
-__all__ = ["OpenAIEngine"]
+__all__ = ["OpenAIEngine", "open_openai"]
 
-_GIVE_UP_AFTER = 20  # samples in a row that failed for good: the server is of no use
-_SHORT = 3  # answers in a row with fewer choices than asked: the server takes no more at once
-_LOOK_SECONDS = 0.5  # between two looks at the server's queue
+_GIVE_UP_AFTER = 20  # samples in a row that failed after all retries
+_SHORT = 3  # answers in a row with fewer choices than requested: the server's limit
+_LOOK_SECONDS = 0.5  # between two reads of the length of the server's queue
 _NOT_N = re.compile(r"\bn\b|\bbest_of\b|\bchoices\b", re.IGNORECASE)
 _PROBE_PARAMS = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=1, seed=0)
 
 
 class _Arrived(NamedTuple):
-    """What came of a request, on its way to whoever asked."""
+    """The result of a request, on its way to the caller."""
 
     request: Request
     replies: list[Reply]
@@ -35,10 +42,10 @@ class _Arrived(NamedTuple):
 
 
 class OpenAIEngine:
-    """Requests over HTTP, as many at once as the server works on.
+    """Requests over HTTP, as many concurrently as the server can process.
 
-    All samples of a prompt are one request, and requests are sent in the order in which they come: what shares a
-    prefix is in flight together. In flight is all that is held.
+    All samples of a prompt are one request. Requests are sent in their order, so that prompts that share a prefix are
+    in flight together. Only requests in flight are in memory.
     """
 
     def __init__(
@@ -60,8 +67,8 @@ class OpenAIEngine:
             stop: Awaited at the end.
         """
         assert model.path is not None and model.format is not None
-        self.exactness: Mode = mode
-        # What was asked in another way is another measurement.
+        self.prompt_mode: Mode = mode
+        # Another prompt mode is another measurement.
         self.identity = model.identity if mode == "ids" else f"{model.identity}#{mode}"
         self._names = (model.id, model.path)
         self._close = model.format.delimiters.close
@@ -80,10 +87,10 @@ class OpenAIEngine:
 
     @classmethod
     async def probed(cls, model: Model, endpoint: Endpoint) -> OpenAIEngine:
-        """An engine in the first mode that the server takes: ids, text, chat.
+        """An engine in the first prompt mode that the server accepts: ids, text, chat.
 
         Raises:
-            EngineError: when it takes none, or cannot be asked.
+            EngineError: when it accepts none, or cannot be reached.
         """
         refusals = []
         for mode in get_args(Mode):
@@ -92,27 +99,27 @@ class OpenAIEngine:
             if refusal is None:
                 return engine
             refusals.append(f"{mode}: {refusal}")
-        raise EngineError(f"{public_url(endpoint.base_url)}: takes prompts in no way: {'; '.join(refusals)}")
+        raise EngineError(f"{public_url(endpoint.base_url)}: accepts prompts in no mode: {'; '.join(refusals)}")
 
     async def refusal(self) -> str | None:
-        """Why the server does not take a prompt in this mode; `None` where it does. Asks it for one token.
+        """Why the server does not accept a prompt in this mode; `None` where it does. Samples one token.
 
-        Learns on the way how a chat server is told to go on, and whether a server puts a BOS before a text.
+        Also finds how a chat server is told to continue a turn, and whether a server adds a BOS to a text.
 
         Raises:
-            EngineError: when it cannot be asked at all.
+            EngineError: when the server cannot be reached.
         """
         self._served = self._served or await self._served_name()
         prompt = self._probe
         request = Request("", "", prompt, (0,), replace(_PROBE_PARAMS, max_tokens=len(prompt.ids) + 1))
         refusal = ""
-        for prefill in PREFILLS if self.exactness == "chat" else PREFILLS[:1]:
+        for prefill in PREFILLS if self.prompt_mode == "chat" else PREFILLS[:1]:
             self._prefill = prefill
             try:
                 answer = await self._post(request, request.samples)
-                if self.exactness == "ids":
+                if self.prompt_mode == "ids":
                     self._check_ids(prompt.ids, answer)
-                if self.exactness == "text" and self._doubles(prompt, answer):
+                if self.prompt_mode == "text" and self._doubles(prompt, answer):
                     self._drop = self._bos
                 return None
             except Rejected as error:
@@ -121,7 +128,7 @@ class OpenAIEngine:
                 refusal = str(error)
             except Absent as error:
                 raise EngineError(f"{self._url}: {error}") from None
-            except (Unanswered, EngineError) as error:  # or it took the ids for something else
+            except (Unanswered, EngineError) as error:  # or it read the ids as something else
                 return str(error)
         return refusal
 
@@ -129,18 +136,18 @@ class OpenAIEngine:
         """What a run's record says of the engine."""
         return {
             "base_url": self._url,
-            "mode": self.exactness,
+            "mode": self.prompt_mode,
             "served": self._served,
             "context": self._context,
             "tried_again": dict(self._endpoint.faults),
         }
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
-        """A reply for each sample, in the order in which the server answers.
+        """A reply for each sample, in the order of the server's answers.
 
         Raises:
             EngineError: when the server cannot be reached, does not serve the model, refuses the key, saw
-                other ids than were sent, has too short a context, or fails one request after the other.
+                ids that were not sent, has too short a context, or fails request after request.
         """
         pending = iter(requests)
         tasks: set[asyncio.Task[None]] = set()
@@ -164,7 +171,7 @@ class OpenAIEngine:
                 if not self._in_flight:
                     return
                 found = await arrived.get()
-                if found is None:  # the limit has changed
+                if found is None:  # wakes this loop after a change of the limit
                     continue
                 self._in_flight -= len(found.request.samples)
                 for reply in found.replies:
@@ -174,7 +181,7 @@ class OpenAIEngine:
                 if error is None and failed_in_a_row >= _GIVE_UP_AFTER:
                     error = self._gave_up(failed_in_a_row, found.replies)
                 if error is not None:
-                    for reply in _left(arrived):  # what has arrived is kept
+                    for reply in _left(arrived):  # replies that have arrived are not lost
                         yield reply
                     raise error
         finally:
@@ -183,7 +190,7 @@ class OpenAIEngine:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Close the connections, and end what was started."""
+        """Close the connections, and stop a server that was started."""
         try:
             await self._endpoint.close()
         finally:
@@ -192,24 +199,24 @@ class OpenAIEngine:
 
     def _gave_up(self, failed: int, replies: Sequence[Reply]) -> EngineError:
         last = next(reply.result.message for reply in reversed(replies) if isinstance(reply.result, Failure))
-        never = self.exactness == "ids" and not self._answered
-        hint = ": if it takes no token ids, say `prompts: text`, `chat` or `auto`" if never else ""
+        never = self.prompt_mode == "ids" and not self._answered
+        hint = ": if it does not accept token ids, set `prompts` to text, chat or auto" if never else ""
         return EngineError(f"{self._url}: {failed} samples failed in a row, the last with: {last}{hint}")
 
     async def _begin(self, max_tokens: int) -> None:
-        """Start the server, where that is ours, and see that it is the right one."""
+        """Start the server where offtraj runs it, and check its model, context and prompt mode."""
         if self._start is not None:
             await self._start()
         self._served = await self._served_name()
         if self._context is not None and self._context < max_tokens:
             raise EngineError(
-                f"{self._url}: holds {self._context} tokens of prompt and completion, and `sampling.max_tokens` is "
+                f"{self._url}: its context is {self._context} tokens of prompt and completion, and `sampling.max_tokens` is "
                 f"{max_tokens}: serve it with a longer context (vLLM: --max-model-len {max_tokens}), or lower max_tokens"
             )
-        if self.exactness != "ids":
+        if self.prompt_mode != "ids":
             refusal = await self.refusal()
             if refusal is not None:
-                raise EngineError(f"{self._url}: does not take prompts as {self.exactness}: {refusal}")
+                raise EngineError(f"{self._url}: does not accept prompts as {self.prompt_mode}: {refusal}")
 
     async def _served_name(self) -> str:
         try:
@@ -220,7 +227,7 @@ class OpenAIEngine:
             return self._names[1]  # it lists none
         except Unanswered as error:
             raise EngineError(f"{self._url}: cannot be asked for its models: {error}") from None
-        found = chosen(listed, self._names)
+        found = choose_served(listed, self._names)
         if found is None:
             shown = ", ".join(repr(model.id) for model in listed[:10]) + (" …" if len(listed) > 10 else "")
             raise EngineError(
@@ -249,7 +256,7 @@ class OpenAIEngine:
     async def _answer(self, request: Request, arrived: asyncio.Queue[_Arrived | None]) -> None:
         try:
             found = _Arrived(request, await self._ask(request))
-        except Exception as error:  # raised where it can be seen
+        except Exception as error:  # raised in `replies`
             found = _Arrived(request, [], error)
         else:
             tokens = sum(reply.result.tokens or 1 for reply in found.replies if isinstance(reply.result, Completion))
@@ -264,7 +271,7 @@ class OpenAIEngine:
             return [Reply(request, sample, spent) for sample in request.samples]
         results: dict[int, Completion | Failure] = {}
         missing: Sequence[int] = request.samples
-        # Fewer choices than were asked for are no failure: the rest is asked for again, as long as any come.
+        # Fewer choices than requested are no failure: the rest is requested again as long as any arrive.
         while missing:
             parts = list(contiguous_runs(missing, self._at_most))
             for found in await asyncio.gather(*(self._part(request, part) for part in parts)):
@@ -273,7 +280,7 @@ class OpenAIEngine:
         return [Reply(request, sample, results[sample]) for sample in request.samples]
 
     async def _part(self, request: Request, part: tuple[int, ...]) -> dict[int, Completion | Failure]:
-        """Samples without a gap, in one request; what is not in the answer is to be asked for again."""
+        """Samples without a gap, in one request. Those missing in the answer are requested again by the caller."""
         assert request.prompt is not None
         try:
             answer = await self._post(request, part)
@@ -288,7 +295,7 @@ class OpenAIEngine:
             raise EngineError(f"{self._url}: {error}") from None
         except Unanswered as error:
             return {sample: Failure(str(error)) for sample in part}
-        if self.exactness == "ids":
+        if self.prompt_mode == "ids":
             self._check_ids(request.prompt.ids, answer)
         self._answered = True
         if len(part) > 1:
@@ -301,7 +308,7 @@ class OpenAIEngine:
         prompt = request.prompt
         assert prompt is not None and self._served is not None
         path, body = write_body(
-            self.exactness,
+            self.prompt_mode,
             self._served,
             prompt,
             request.params,
@@ -314,16 +321,20 @@ class OpenAIEngine:
         return await self._endpoint.post(path, body, read)
 
     def _doubles(self, prompt: Prompt, answer: Answer) -> bool:
-        """Whether the server has put a second BOS before the text."""
+        """Whether the server has added a second BOS to the text."""
         return bool(self._bos) and prompt.text.startswith(self._bos) and answer.prompt_tokens == len(prompt.ids) + 1
 
     def _check_ids(self, sent: Sequence[int], answer: Answer) -> None:
-        """Hold what the server saw against what was sent, where it says what it saw, or how many."""
+        """Compare the ids (or their number) that the server reports with those that were sent.
+
+        Raises:
+            EngineError: for a difference.
+        """
         found = next((text for seen in answer.prompt_ids if (text := difference(sent, seen))), None)
         if found is None and not answer.prompt_ids and answer.prompt_tokens not in (None, len(sent)):
             found = f"it counts {answer.prompt_tokens} ids for {len(sent)}"
         if found is not None:
-            raise EngineError(f"{self._url}: the server saw another prompt than was sent: {found}")
+            raise EngineError(f"{self._url}: the server saw a prompt that differs from the one sent: {found}")
 
 
 def _left(arrived: asyncio.Queue[_Arrived | None]) -> Iterator[Reply]:
@@ -331,3 +342,21 @@ def _left(arrived: asyncio.Queue[_Arrived | None]) -> Iterator[Reply]:
         found = arrived.get_nowait()
         if found is not None:
             yield from found.replies
+
+
+async def open_openai(spec: OpenAISpec, opening: Opening) -> OpenAIEngine:
+    """The model on the server that a spec declares.
+
+    Raises:
+        SpecError: for a variable that is not set.
+        EngineError: for a key that is not set, or when `prompts: auto` finds no mode that the server takes.
+    """
+    file = opening.file
+    endpoint = open_endpoint(spec, spec.base_url if file is None else file.expand(spec.base_url, "engines"))
+    if spec.prompts != "auto":
+        return OpenAIEngine(opening.model, endpoint, mode=spec.prompts)
+    try:
+        return await OpenAIEngine.probed(opening.model, endpoint)
+    except BaseException:
+        await endpoint.close()
+        raise

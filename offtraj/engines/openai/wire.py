@@ -1,11 +1,11 @@
-"""What is written to an OpenAI-compatible server and read from it, in each of three modes. Pure functions."""
+"""Requests to and answers of an OpenAI-compatible server, in each of three prompt modes. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from offtraj.engines.openai.endpoint import Malformed
+from offtraj.engines.openai.failure import Malformed
 from offtraj.model.completion import Completion, Failure, SamplingParams
 from offtraj.model.prompt import Prompt
 
@@ -15,15 +15,15 @@ Mode = Literal["ids", "text", "chat"]
 """Token ids or text on `/completions`, or a prefilled turn on `/chat/completions`."""
 
 PREFILLS = ("continue_final_message", "prefix", "assistant")
-"""How a server is told that the last turn is to be continued: vLLM's and SGLang's key beside the messages; DeepSeek's
-and Mistral's in the message; or by nothing but the assistant's turn being last (llama.cpp, routers)."""
+"""Ways to tell a server to continue the last turn: a key of the request (vLLM, SGLang), a key of the message (DeepSeek,
+Mistral), or none but the assistant's turn being last (llama.cpp, routers)."""
 
 _OURS: Mapping[str, Any] = {
-    # A model's own generation defaults must not leak into the test: neutral, and said.
+    # Neutral values, stated, so that a model's own generation defaults do not leak into the test.
     "top_k": -1,
     "min_p": 0.0,
     "repetition_penalty": 1.0,
-    # Nothing is to be added, removed or put right; and what was seen is to be said.
+    # No token is added, removed or normalised, and the server reports the ids that it saw.
     "return_token_ids": True,
     "add_special_tokens": False,
     "skip_special_tokens": False,
@@ -32,14 +32,14 @@ _OURS: Mapping[str, Any] = {
 
 
 class Answer(NamedTuple):
-    """What a server said to one request."""
+    """The answer to one request."""
 
     choices: Mapping[int, Completion | Failure]
-    """By their number in the request; those that are missing were not usable."""
+    """Completions and failures by number in the request; unusable choices are missing."""
     prompt_ids: tuple[Sequence[int], ...]
-    """The ids that it says it saw, as often as it says so."""
+    """The prompt's ids that the server reports, once for each time that it does."""
     prompt_tokens: int | None
-    """How many it counted."""
+    """The number of prompt tokens that the server reports."""
 
 
 def write_body(
@@ -53,17 +53,17 @@ def write_body(
     prefill: str = PREFILLS[0],
     drop: str = "",
 ) -> tuple[str, dict[str, Any]]:
-    """Path and body of a request.
+    """The path and the JSON body of a request.
 
     Args:
-        mode: How the prompt is sent.
-        model: As the server calls it.
-        prompt: With more than nothing left of its budget.
-        params: How to sample.
-        samples: How many choices.
-        seed: Of the first one.
+        mode: The prompt mode.
+        model: The model's name at the server.
+        prompt: A prompt shorter than its token limit.
+        params: The sampling parameters.
+        samples: Number of choices.
+        seed: Seed of the first choice.
         prefill: One of `PREFILLS`, in chat mode.
-        drop: A beginning of the text that the server adds itself, in text mode.
+        drop: A prefix of the text that the server adds by itself, in text mode.
     """
     body: dict[str, Any] = {
         "model": model,
@@ -92,16 +92,16 @@ def write_body(
 
 
 def read_answer(answer: Mapping[str, Any], samples: int, *, prompt_tokens: int, close: str = "") -> Answer:
-    """Read the JSON of an answer; nothing is stripped.
+    """The completions in an answer's JSON; nothing is stripped.
 
     Args:
         answer: The JSON.
-        samples: How many choices were asked for.
-        prompt_tokens: Of the prompt, as we count it.
-        close: The closing think delimiter. A chat server that keeps thinking apart has taken it away.
+        samples: Number of choices requested.
+        prompt_tokens: The prompt's length in tokens, as counted here.
+        close: The closing think delimiter, which chat servers with a field for thinking have removed.
 
     Raises:
-        Malformed: without a single choice that can be used.
+        Malformed: when no choice is usable.
     """
     listed = answer.get("choices")
     if not isinstance(listed, list) or not listed:
@@ -121,7 +121,7 @@ def read_answer(answer: Mapping[str, Any], samples: int, *, prompt_tokens: int, 
         if not isinstance(index, int) or not 0 <= index < samples or index in choices:
             unusable = f"choice {index!r} of {samples} asked"
         elif text is not None and not _is_unicode(text):
-            unusable = "a text that is not Unicode: half of a surrogate pair"
+            unusable = "text that is not Unicode: half of a surrogate pair"
         elif text is None or ended in (None, "abort", "error"):
             unusable = f"finish reason {ended!r}, text {'missing' if text is None else 'there'}"
         elif ended not in ("stop", "length"):
@@ -137,7 +137,7 @@ def read_answer(answer: Mapping[str, Any], samples: int, *, prompt_tokens: int, 
 
 
 def difference(sent: Sequence[int], seen: Sequence[int]) -> str | None:
-    """The first difference between two prompts' ids, in words; `None` where there is none."""
+    """The first difference between two prompts' ids, as text; `None` where they are equal."""
     if list(sent) == list(seen):
         return None
     pairs = enumerate(zip(sent, seen, strict=False))

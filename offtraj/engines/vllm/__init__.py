@@ -1,3 +1,3 @@
-"""A vLLM server that a run starts, watches and ends."""
+"""A vLLM server that a command starts, supervises and stops."""
 
 __all__: list[str] = []

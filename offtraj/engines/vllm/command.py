@@ -1,7 +1,4 @@
-"""How a vLLM server is called: the interpreter that has it, its flags, its environment.
-
-Nothing is started here; that is `vllm`'s.
-"""
+"""The command that starts a vLLM server: interpreter, flags and environment. Starting it is left to `server`."""
 
 from __future__ import annotations
 
@@ -25,33 +22,33 @@ _QUIET = {"VLLM_NO_USAGE_STATS": "1", "PYTHONUNBUFFERED": "1"}
 
 
 class VllmCommand(NamedTuple):
-    """Everything but the address and the key."""
+    """The command, except for address and key."""
 
     python: str
     """The interpreter that has vLLM."""
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
-    """What is set on top of ours."""
+    """Variables in addition to those of this process."""
     served: str
     """The model's name at the server."""
 
     def line(self, port: int) -> list[str]:
-        """The whole command, without the key."""
+        """The command line, without the key."""
         module = "vllm.entrypoints.openai.api_server"
         return [self.python, "-m", module, "--host", "127.0.0.1", "--port", str(port), *self.arguments]
 
     def variables(self, key: str) -> dict[str, str]:
-        """The whole environment, with the key."""
-        # A folder that happens to be called vllm, where the command was typed, is not the package.
+        """The complete environment, with the key."""
+        # Python must not import a folder of the name vllm in the working directory.
         ours = {**os.environ, "PYTHONSAFEPATH": "1"}
-        if self.python != sys.executable:  # its packages are not this one's
+        if self.python != sys.executable:  # it has an environment of its own
             for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
                 ours.pop(name, None)
         return {**_QUIET, **ours, **self.environment, "VLLM_API_KEY": key}
 
 
 def vllm_command(spec: VllmSpec, model: Model, file: SpecFile | None = None) -> VllmCommand:
-    """Make the command that serves a model.
+    """The command that serves a model.
 
     Args:
         spec: The engine's declaration.
@@ -60,8 +57,8 @@ def vllm_command(spec: VllmSpec, model: Model, file: SpecFile | None = None) -> 
 
     Raises:
         SpecError: for a variable that is not set.
-        EngineError: for an interpreter that is not there.
-        MissingExtraError: where no vLLM is to be found.
+        EngineError: for an interpreter that does not exist.
+        MissingExtraError: where vLLM is not installed.
     """
     engines = {} if file is None else file.spec.engines
     name = next((name for name, engine in engines.items() if engine is spec), "")
@@ -90,7 +87,7 @@ def _arguments(spec: VllmSpec, model: Model, context: int | None) -> Iterator[st
     yield from ("--dtype", spec.dtype)
     if context is not None:
         yield from ("--max-model-len", str(context))
-    # A model's own top-k or repetition penalty must not get into the test.
+    # A model's own top-k or repetition penalty must not leak into the test.
     yield from ("--generation-config", "vllm", "--enable-prefix-caching", "--disable-uvicorn-access-log")
     for name, value in spec.options.items():
         yield from _option(name, value)
@@ -106,7 +103,7 @@ def _option(name: str, value: object) -> Iterator[str]:
     elif isinstance(value, dict):
         yield from (flag, json.dumps(value))
     else:
-        yield f"{flag}={_plain(value)}"  # in one piece, so that a value may begin with a dash
+        yield f"{flag}={_plain(value)}"  # one argument, so that a value may begin with a dash
 
 
 def _plain(value: object) -> str:
@@ -114,7 +111,7 @@ def _plain(value: object) -> str:
 
 
 def _python(named: str, folder: Path) -> str:
-    """The interpreter: the spec's, else this one if it has vLLM, else the environment's."""
+    """The interpreter: the spec's, else this one if it has vLLM, else that of `OFFTRAJ_VLLM_PYTHON`."""
     if not named and (found := find_spec("vllm")) is not None and found.origin is not None:
         return sys.executable
     where = "`python` of the engine" if named else _PYTHON
@@ -124,7 +121,7 @@ def _python(named: str, folder: Path) -> str:
             "an engine of kind vllm needs vLLM, which is not installed here: pip install 'offtraj[vllm]', or name an "
             f"interpreter that has it in an environment of its own, as the engine's `python` or in {_PYTHON}"
         )
-    # Not resolved: an interpreter finds its environment by the link that it was called by.
+    # Links are not resolved: an interpreter finds its environment by the path that it was called by.
     path = os.path.abspath(folder / Path(named).expanduser()) if "/" in named else shutil.which(named)
     if path is None or not os.access(path, os.X_OK) or Path(path).is_dir():
         raise EngineError(f"{where}: {named!r}: there is no such interpreter: give the path of one that has vLLM")

@@ -1,4 +1,4 @@
-"""What a vLLM server's log says: where it is while it starts, and why it did not."""
+"""A vLLM server's log: how far a start has come, and why one failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOLLOWS = re.compile(
 
 
 class _Cause(NamedTuple):
-    """A failure that has a remedy."""
+    """A failure with a known remedy."""
 
     pattern: re.Pattern[str]
     remedy: str
@@ -45,7 +45,7 @@ _CAUSES = (
     _cause(
         r"is larger than the available KV cache|No available memory for the cache blocks|out of memory|"
         r"OutOfMemoryError|less than requested memory|Free memory on device|can't allocate memory|Cannot allocate memory|not enough memory",
-        "memory does not suffice: see who else uses it, or take more GPUs (`tensor_parallel`), a smaller "
+        "memory does not suffice: see which other processes use it, or use more GPUs (`tensor_parallel`), a smaller "
         "`max_model_len`, or more of the GPU (`options: {gpu-memory-utilization: 0.95}`)",
     ),
     _cause(r"(?i)address already in use", "another process took the port meanwhile: run the same command again"),
@@ -67,18 +67,18 @@ _CAUSES = (
 
 
 class VllmLog:
-    """The log's file, which grows while it is read."""
+    """A log file that grows while it is read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._from = 0
 
     def begin(self) -> None:
-        """What stands there now is of an earlier start."""
+        """Mark the current end of the file as the beginning of a new start."""
         self._from = self.path.stat().st_size if self.path.exists() else 0
 
     def doing(self) -> str:
-        """What the server is at: the last line that says so, without dates and names of modules."""
+        """The last line on the progress of the start, without dates and module names; at most 80 characters."""
         for line in reversed(self._lines(2**16)):
             if _TOLD.search(line) and _DOING.search(line):
                 return _bare(line).partition(" with config: ")[0][:80]
@@ -90,7 +90,7 @@ class VllmLog:
         return "\n".join(f"  {line[:300]}" for line in lines[-_TAIL:]) or "  (nothing)"
 
     def why(self) -> tuple[str, str]:
-        """The line that says what went wrong first, and what to do about it; empty where that is not known."""
+        """The first line that names an error, and its remedy; each empty where it is not known."""
         lines = [_bare(line) for line in self._lines(2**24)]
         for line in lines:
             for cause in _CAUSES:
@@ -100,7 +100,7 @@ class VllmLog:
         return (errors[0] if errors else ""), ""
 
     def _lines(self, most: int) -> list[str]:
-        """Of the end of this start's part, at most so many bytes; of lines that were written over, what is seen."""
+        """The lines in the last `most` bytes of this start; of lines with carriage returns, the visible part."""
         try:
             with self.path.open("rb") as file:
                 end = file.seek(0, 2)

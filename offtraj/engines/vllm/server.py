@@ -1,6 +1,6 @@
-"""A vLLM server of our own: started when it is needed, started again when it dies, and gone when we are.
+"""A vLLM server that offtraj runs: started on demand, restarted when it dies, and stopped with this process.
 
-How it is asked is no business of this module, but that of the engine in front of it (`openai`).
+Sending requests to it is left to the engine in front of it (`openai`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 
 from offtraj._util.progress import Progress, no_progress
+from offtraj.engines.engine import Opening
 from offtraj.engines.openai.endpoint import Endpoint
+from offtraj.engines.openai.engine import OpenAIEngine
 from offtraj.engines.vllm import supervisor
 from offtraj.engines.vllm.command import VllmCommand, vllm_command
 from offtraj.engines.vllm.log import VllmLog
@@ -24,88 +26,88 @@ from offtraj.errors import EngineError
 from offtraj.model.model import Model
 from offtraj.spec import SpecFile, VllmSpec
 
-__all__ = ["VllmServer", "open_server"]
+__all__ = ["VllmServer", "open_server", "open_vllm"]
 
-_GRACE = 10.0  # seconds that the server and what it has started have to end by themselves
-_LOOK = 0.25  # seconds between looks at a server that starts
-_TELL = 1.0  # seconds between words about it
-_PROBE = 10.0  # seconds that a server may take to say that it is there
-_DUMB = 60.0  # seconds after which one that does not say so is dead
-_WATCH = 30.0  # seconds between looks at a server that serves
-_BRIEF = 300.0  # seconds of serving that are too few to be worth another start
-_MOST_BRIEF = 3  # of those in a row
+_GRACE = 10.0  # seconds that the server and its child processes have to end by themselves
+_LOOK = 0.25  # seconds between checks of a server that starts
+_TELL = 1.0  # seconds between progress messages
+_PROBE = 10.0  # seconds that a health check may take
+_DUMB = 60.0  # seconds without a health check that succeeds, after which a server counts as dead
+_WATCH = 30.0  # seconds between checks of a server that serves
+_BRIEF = 300.0  # seconds of serving below which a death counts towards giving up
+_MOST_BRIEF = 3  # such deaths in a row
 
 
 class VllmServer:
-    """One server on the loopback interface, on a port and with a key of its own.
+    """One server on the loopback interface, with its own port and key.
 
-    It hangs on a supervisor process, which holds a pipe whose other end is ours: whatever becomes of us, a kill
-    included, the server and all that it has started are ended.
+    It is a child of a supervisor process, which reads from a pipe that this process keeps open: when this process
+    ends, even by a kill, the supervisor ends the server and all of its child processes.
     """
 
     def __init__(self, command: VllmCommand, *, start_timeout: float, progress: Progress = no_progress) -> None:
-        """Nothing is started yet; the port is held.
+        """Nothing is started yet; the port is reserved.
 
         Args:
-            command: What is to be started.
+            command: The server's command.
             start_timeout: Seconds until it must be ready.
-            progress: Is told what is waited for.
+            progress: Shows what is waited for.
         """
         self.key = secrets.token_urlsafe(32)
         self._held: socket.socket | None = socket.socket()
         self._held.bind(("127.0.0.1", 0))
         self._port: int = self._held.getsockname()[1]
-        self._command, self._start_timeout, self._stage = command, start_timeout, progress
+        self._command, self._start_timeout, self._progress = command, start_timeout, progress
         self._folder: Path | None = None
         self._log: VllmLog | None = None
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._since: float | None = None
-        """When it became ready, on the monotonic clock."""
+        """Time at which it became ready, on the monotonic clock."""
         self._brief = 0
-        """How often in a row it has died after little serving."""
+        """Number of deaths in a row after less than `_BRIEF` seconds of serving."""
         self._given_up: str | None = None
         self._one_at_a_time = asyncio.Lock()
         self._closed = False
 
     @property
     def base_url(self) -> str:
-        """Where it takes requests, or will."""
+        """The API's URL, also before the start."""
         return f"http://127.0.0.1:{self._port}/v1"
 
     @property
     def log(self) -> Path | None:
-        """The file that it writes to; none before it was started."""
+        """The log file; none before the first start."""
         return None if self._log is None else self._log.path
 
     async def start(self) -> None:
-        """Start it, if it is not there, and wait until it serves the model.
+        """Start it, unless it runs, and wait until it serves the model.
 
         Raises:
-            EngineError: when it does not, with the end of its log and what can be done.
+            EngineError: when it does not start, with the end of its log and a remedy.
         """
         await self.revive()
 
     async def revive(self) -> None:
-        """See that it is there: start it again when it has died, or says nothing any more.
+        """Start it again if it has died or no longer responds.
 
         Raises:
-            EngineError: when it does not become ready, or has died again and again after little serving.
+            EngineError: when it does not become ready, or has died several times in a row after little serving.
         """
         async with self._one_at_a_time:
-            if self._given_up is not None:  # whoever waited meanwhile need not try it again
+            if self._given_up is not None:  # another task has tried and failed meanwhile
                 raise EngineError(self._given_up)
             if self._closed:
                 raise EngineError(f"{self._name} was closed")
-            if self._keeper is not None and await self._is_well():
+            if self._supervisor is not None and await self._is_well():
                 return
-            if self._keeper is not None:
+            if self._supervisor is not None:
                 self._note_death()
                 await self._end()
             await self._start()
 
     async def close(self) -> None:
-        """End it, and wait until it and all that it has started are gone. Its log goes, unless it failed."""
+        """End it and its child processes, and wait for that. Its log is removed, unless it failed."""
         self._closed = True
         await self._end()
         if self._held is not None:
@@ -127,7 +129,7 @@ class VllmServer:
             self._held.close()
             self._held = None
         with self._log.path.open("ab") as output:
-            self._keeper = subprocess.Popen(  # noqa: ASYNC220 - it takes no time, and asyncio's would kill the supervisor
+            self._supervisor = subprocess.Popen(  # noqa: ASYNC220 - it is fast, and asyncio's would kill the supervisor
                 [sys.executable, "-P", supervisor.__file__, str(_GRACE), *self._command.line(self._port)],
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -137,15 +139,15 @@ class VllmServer:
             )
         try:
             await self._wait_until_ready()
-            self._watching = asyncio.create_task(self._watch(self._keeper))
+            self._watching = asyncio.create_task(self._watch(self._supervisor))
         except BaseException:
             await self._end()
             raise
         finally:
-            self._stage.wait("")
+            self._progress.wait("")
 
     async def _wait_until_ready(self) -> None:
-        process = self._keeper
+        process = self._supervisor
         assert process is not None and self._log is not None
         started, told = time.monotonic(), 0.0
         while not await self._serves():
@@ -159,12 +161,12 @@ class VllmServer:
             if waited - told >= _TELL:
                 told = waited
                 doing = self._log.doing()
-                self._stage.wait(f"starting {self._name}: {waited:.0f} s{': ' if doing else ''}{doing}")
+                self._progress.wait(f"starting {self._name}: {waited:.0f} s{': ' if doing else ''}{doing}")
             await asyncio.sleep(_LOOK)
         self._since = time.monotonic()
 
     def _failed(self, what: str, hint: str = "") -> EngineError:
-        """The error, with the end of the log, which is kept."""
+        """The error, with the end of the log. The log file is kept."""
         assert self._log is not None
         self._folder = None
         why, remedy = self._log.why()
@@ -174,7 +176,7 @@ class VllmServer:
         return EngineError(self._given_up)
 
     async def _serves(self) -> bool:
-        """Whether our server, and nobody else's, answers and has the model."""
+        """Whether this server (known by its key) answers and serves the model."""
         import aiohttp
 
         headers = {"Authorization": f"Bearer {self.key}"}
@@ -190,8 +192,8 @@ class VllmServer:
             return False
 
     async def _is_well(self) -> bool:
-        """Whether it still serves; one that runs has some time to say so."""
-        process = self._keeper
+        """Whether it still serves; a running process has `_DUMB` seconds to answer."""
+        process = self._supervisor
         assert process is not None
         started = time.monotonic()
         while process.poll() is None and time.monotonic() - started < _DUMB:
@@ -201,7 +203,7 @@ class VllmServer:
         return False
 
     async def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """End a server that says nothing any more, so that whoever waits for it has it started again."""
+        """End a server that no longer responds, so that the next request starts it again."""
         while process.poll() is None:
             await asyncio.sleep(_WATCH)
             if not await self._is_well():
@@ -218,8 +220,8 @@ class VllmServer:
             )
 
     async def _end(self) -> None:
-        """Let the pipe go, and wait for the supervisor, which waits for everybody else."""
-        process = self._keeper
+        """Close the pipe, and wait for the supervisor, which waits for the server and its child processes."""
+        process = self._supervisor
         if process is None:
             return
         assert process.stdin is not None
@@ -227,23 +229,23 @@ class VllmServer:
         if self._watching is not None and not self._watching.done():
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        patience = time.monotonic() + _GRACE + supervisor.MERCILESS + 5
+        until = time.monotonic() + _GRACE + supervisor.KILL_SECONDS + 5
         while process.poll() is None:
             await asyncio.sleep(_LOOK / 5)
-            if time.monotonic() > patience:
+            if time.monotonic() > until:
                 process.kill()
-        self._keeper = self._since = None
+        self._supervisor = self._since = None
 
 
 def open_server(
     spec: VllmSpec, model: Model, file: SpecFile | None = None, progress: Progress = no_progress
 ) -> tuple[VllmServer, Endpoint]:
-    """The server that a spec declares for a model, and how it is asked; nothing is started yet.
+    """The server that a spec declares for a model, and its endpoint. Nothing is started yet.
 
     Raises:
         SpecError: for a variable that is not set.
-        EngineError: for an interpreter that is not there.
-        MissingExtraError: where no vLLM is to be found.
+        EngineError: for an interpreter that does not exist.
+        MissingExtraError: where vLLM is not installed.
     """
     server = VllmServer(vllm_command(spec, model, file), start_timeout=spec.start_timeout, progress=progress)
     endpoint = Endpoint(
@@ -251,8 +253,18 @@ def open_server(
         key=server.key,
         timeout=spec.timeout,
         max_retries=spec.max_retries,
-        patience=spec.patience,
+        max_wait=spec.max_wait,
         most=spec.concurrency,
         revive=server.revive,
     )
     return server, endpoint
+
+
+async def open_vllm(spec: VllmSpec, opening: Opening) -> OpenAIEngine:
+    """The model on a vLLM server that offtraj starts before the first request.
+
+    Raises:
+        OfftrajError: as `open_server` does.
+    """
+    server, endpoint = open_server(spec, opening.model, opening.file, opening.progress)
+    return OpenAIEngine(opening.model, endpoint, start=server.start, stop=server.close)

@@ -1,10 +1,10 @@
-"""A process that stands between us and a server, and ends the server when we are gone, however we went.
+"""A process between offtraj and a server, which ends the server when offtraj ends, even by a kill.
 
     python supervisor.py SECONDS COMMAND…
 
-It holds one end of a pipe as its input, and whoever started it holds the other: when that is closed, by a kill, too,
-the command's whole family is told to end, and killed where it has not after so many seconds. It ends with the command's status. It runs in a
-session of its own, so that an interrupt at the terminal reaches neither; it imports nothing else of this package.
+Its standard input is a pipe that the process that started it keeps open. When that closes, the command and all of its
+descendants get SIGTERM, and after SECONDS seconds SIGKILL. The exit status is the command's. It runs in a session of
+its own, so that an interrupt at the terminal reaches neither; it imports nothing else of this package.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["MERCILESS", "main"]
+__all__ = ["KILL_SECONDS", "main"]
 
-MERCILESS = 20.0
-"""Seconds for which what is still there then is killed again."""
-_TIDYING = 2.0  # seconds in which Python's resource trackers unlink the shared memory of those who were killed
+KILL_SECONDS = 20.0
+"""Seconds for which remaining processes are killed repeatedly."""
+_TIDYING = 2.0  # seconds in which Python's resource trackers unlink the shared memory of killed processes
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 def main() -> None:
-    """Start the command, and wait for its end or for ours."""
+    """Start the command, and wait until it ends, or the pipe closes, or a signal asks to end."""
     woken, told_to_end = _signals()
     prctl = _prctl()
-    prctl(_PR_SET_CHILD_SUBREAPER, 1)  # grandchildren that lose their parent become ours
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphaned descendants become children of this process
     try:
         family = _Family(sys.argv[2:], prctl)
     except OSError as error:
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _signals() -> tuple[int, list[int]]:
-    """A file that can be read when a signal has come, and those that tell this process to end."""
+    """A file descriptor that is readable after a signal, and the list of signals that ask this process to end."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
@@ -62,13 +62,13 @@ def _signals() -> tuple[int, list[int]]:
 
 
 class _Family:
-    """The command, what it starts, and what those leave behind."""
+    """The command and all of its descendants."""
 
     def __init__(self, command: list[str], prctl: Callable[[int, int], object]) -> None:
         supervisor = os.getpid()
 
         def in_child() -> None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # if somebody kills the supervisor itself
+            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # in case the supervisor itself is killed
             if os.getppid() != supervisor:
                 os.kill(os.getpid(), signal.SIGTERM)
             for number in (signal.SIGINT, signal.SIGHUP):
@@ -79,12 +79,12 @@ class _Family:
 
     @property
     def status(self) -> int:
-        """The command's, as a shell has it; of one that cannot be killed, that of one that was."""
+        """The command's status, as a shell reports it; 137 for a command that did not end."""
         code = self._server.returncode
         return 128 + signal.SIGKILL if code is None else code if code >= 0 else 128 - code
 
     def reap(self) -> bool:
-        """Take note of whoever has ended; whether the command has."""
+        """Reap children that have ended; whether the command is among them."""
         with suppress(ChildProcessError):
             while True:
                 process, status = os.waitpid(-1, os.WNOHANG)
@@ -95,9 +95,9 @@ class _Family:
         return self._server.returncode is not None
 
     def end(self, grace: float) -> None:
-        """Tell everybody to end; kill who is still there after so many seconds."""
-        started, told = time.monotonic(), False
-        while (waited := time.monotonic() - started) < grace + MERCILESS:
+        """Send SIGTERM to all processes, and SIGKILL to those that run after `grace` seconds."""
+        started, terminated = time.monotonic(), False
+        while (waited := time.monotonic() - started) < grace + KILL_SECONDS:
             if self.reap() and not self._group_is_there() and not any(True for _ in _descendants()):
                 return
             if waited > grace + _TIDYING:
@@ -106,13 +106,13 @@ class _Family:
                 for process in _descendants():
                     if not _tidies(process):
                         _kill(process)
-            elif not told:
+            elif not terminated:
                 self._send(signal.SIGTERM)
-                told = True
+                terminated = True
             time.sleep(0.05)
 
     def _send(self, number: int) -> None:
-        """To everybody once: the command's group, and who has left it."""
+        """Send a signal once to each process: to the command's group, and to descendants that have left it."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._server.pid, number)
         for process in _descendants():
@@ -129,12 +129,12 @@ class _Family:
 
 
 def _descendants() -> Iterator[int]:
-    """Processes below this one, where the system shows them (`/proc`)."""
+    """Ids of this process's descendants, where the system has `/proc`."""
     parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = path.read_bytes().rpartition(b")")[2].split()[:2]
-        except (OSError, ValueError):  # it has ended meanwhile
+        except (OSError, ValueError):  # it has ended
             continue
         if state != b"Z":
             parents[int(path.parent.name)] = int(parent)
@@ -159,7 +159,7 @@ def _kill(process: int) -> None:
 
 
 def _prctl() -> Callable[[int, int], object]:
-    """Linux's; nothing elsewhere, where the process group has to do."""
+    """`prctl` of Linux; elsewhere a function without effect, where the process group has to suffice."""
     try:
         found = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):

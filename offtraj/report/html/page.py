@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from offtraj import __version__
 from offtraj._util.atomic import new_folder
 from offtraj._util.digest import content_id, file_sha256
+from offtraj._util.version import __version__
 from offtraj.errors import OutputError
 from offtraj.evaluate.run_folder import OUTCOMES
 from offtraj.evaluate.scored_run import ScoredRun

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from offtraj._util.parquet import read_parquet
 from offtraj.dataset.folder import DataFolder, open_folder
-from offtraj.errors import DataError, OfftrajError
+from offtraj.errors import OfftrajError
 from offtraj.evaluate.scored_run import ScoredRun
 from offtraj.run.record import RunData
 from offtraj.run.row import Segment
@@ -100,13 +101,6 @@ class Prefixes:
 
 
 def _rows(paths: Sequence[Path], columns: Sequence[str], batch: int) -> Iterator[dict[str, object]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     for path in paths:
-        try:
-            with pq.ParquetFile(path, pre_buffer=False) as file:  # buffered ahead, it would be kept whole
-                for rows in file.iter_batches(batch_size=batch, columns=list(columns)):
-                    yield from rows.to_pylist()
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path}: not a steered set that this version reads: {error}") from error
+        for rows in read_parquet(path, "a steered set", rows=batch, columns=columns):
+            yield from rows

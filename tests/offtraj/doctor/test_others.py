@@ -28,6 +28,15 @@ async def test_a_model_in_this_process_sees_the_ids_that_are_made(
     assert states(diagnosis)["solo sample"] == "unsupported"  # its weights are random
 
 
+async def test_an_engine_that_the_doctor_does_not_know_is_not_exact(
+    folders: Mapping[Template, Path], make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offtraj.doctor.kinds.PROBES", ())
+    diagnosis = await examine(make_spec(folders["qwen3"], max_tokens=256), "tiny", "local")
+    assert [one.check for one in diagnosis.ailing] == ["engine"]
+    assert "no questions for an engine of kind 'transformers'" in found(diagnosis, "engine").found
+
+
 async def test_too_small_a_model_is_seen(folders: Mapping[Template, Path], make_spec: MakeSpec) -> None:
     diagnosis = await examine(make_spec(folders["r1"], max_tokens=4096), "tiny", "local")
     assert [one.check for one in diagnosis.ailing] == ["context"]
@@ -65,7 +74,7 @@ tests: {{recoverability: {{}}}}
     diagnosis = await examine(file, "r1")
     assert not diagnosis.ailing
     assert found(diagnosis, "recording").found == (
-        "nothing can be asked of 15 recorded responses; their delimiters, found in each response: "
+        "15 recorded responses, which cannot be sampled; their delimiters, found in each response: "
         "<think> … </think>: 15"
     )
     missing = await examine(file, "nobody")

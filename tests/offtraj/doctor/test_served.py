@@ -42,13 +42,13 @@ async def test_a_server_that_changes_nothing_is_exact(diagnose: Any, template: T
     assert [one.check for one in diagnosis.ailing] == (["thinking"] if template == "qwen2.5" else [])
     assert set(states(diagnosis)) <= NOT_NEEDED | {"thinking"}
     assert found(diagnosis, "prompts: ids").found == "taken: the same ids for each of 8 texts"
-    assert found(diagnosis, "echo").found == "the server says which ids it saw, and a run compares them"
+    assert found(diagnosis, "echo").found == "the server reports the ids that it saw, and a run compares them"
     assert found(diagnosis, "served model").found.startswith("'tiny' at http://127.0.0.1:")
     assert found(diagnosis, "n").state == found(diagnosis, "seed").state == "exact"
     assert found(diagnosis, "white space").state == "exact"
     assert found(diagnosis, "stop").found.endswith("'<|end|>'" if template == "r1" else "'<|im_end|>'")
     if template != "qwen2.5":
-        assert found(diagnosis, "solo sample").found.endswith("that opens and closes its thinking as it should")
+        assert found(diagnosis, "solo sample").found.endswith("with its thinking opened and closed")
 
 
 async def test_what_chat_mode_does_differs_by_template(diagnose: Any) -> None:
@@ -147,7 +147,7 @@ async def test_a_server_that_does_not_echo_can_only_be_counted(diagnose: Any) ->
     assert {found(diagnosis, name).state for name in ("white space", "special tokens", "stop")} == {"unsupported"}
     mute = await diagnose("qwen3", echoes=False, counts=False)
     assert [one.check for one in mute.ailing] == ["prompts: ids"]
-    assert found(mute, "prompts: ids").found == "taken, but: nothing shows what the server saw"
+    assert found(mute, "prompts: ids").found == "taken, but: the server does not report what it saw"
 
 
 async def test_a_reasoning_parser_is_seen(diagnose: Any) -> None:
@@ -170,9 +170,9 @@ async def test_too_short_a_context_is_seen_before_a_run(diagnose: Any) -> None:
 
 async def test_n_seed_and_settings_are_tried(diagnose: Any) -> None:
     diagnosis = await diagnose("qwen3", heeds=without("n"))
-    assert found(diagnosis, "n").found.startswith("2 choices were asked for, and 1 came")
+    assert found(diagnosis, "n").found.startswith("2 choices were requested, 1 arrived")
     diagnosis = await diagnose("qwen3", heeds=without("seed"))
-    assert found(diagnosis, "seed").found.startswith("the same seed gives other texts")
+    assert found(diagnosis, "seed").found.startswith("the same seed gives different texts")
     assert found(diagnosis, "sampling settings").state == "unsupported"  # without seeds nothing is comparable
     diagnosis = await diagnose("qwen3", write=lambda prompt, draw: "Always the same.")
     assert found(diagnosis, "seed").state == "unsupported"
@@ -182,7 +182,7 @@ async def test_n_seed_and_settings_are_tried(diagnose: Any) -> None:
     assert found(diagnosis, "sampling settings").found.startswith("the server has defaults of its own")
     assert found(diagnosis, "sampling settings").state == "exact"
     diagnosis = await diagnose("qwen3", defaults={"top_k": 20}, heeds=without("top_k"))
-    assert found(diagnosis, "sampling settings").found.startswith("the server does not heed `top_k`")
+    assert found(diagnosis, "sampling settings").found.startswith("the server ignores `top_k`")
 
 
 async def test_special_tokens_that_are_taken_out_are_seen(diagnose: Any) -> None:
@@ -204,8 +204,8 @@ async def test_a_model_that_thinks_otherwise_is_seen(diagnose: Any) -> None:
     again = await diagnose("r1", write=lambda prompt, draw: "<think>\nFive.\n</think>\n\n5")
     assert "it opens its thinking again, after the template has" in found(again, "solo sample").found
     endless = await diagnose("qwen3", write=lambda prompt, draw: "<think>\n" + "so " * 4000)
-    assert "it does not close it so soon" in found(endless, "solo sample").found
-    assert found(endless, "stop").found == "no completion ended so soon"
+    assert "it does not close it within the limit" in found(endless, "solo sample").found
+    assert found(endless, "stop").found == "no completion ended within the limit"
 
 
 async def test_the_model_is_chosen_as_a_run_chooses_it(diagnose: Any, folders: Mapping[Template, Path]) -> None:
@@ -213,7 +213,7 @@ async def test_the_model_is_chosen_as_a_run_chooses_it(diagnose: Any, folders: M
     assert found(diagnosis, "served model").state == "exact"
     diagnosis = await diagnose("qwen3", model="another")
     assert found(diagnosis, "served model").state == "inexact"
-    assert "serves only 'another', which is taken for" in found(diagnosis, "served model").found
+    assert "serves only 'another', which is assumed to be" in found(diagnosis, "served model").found
     diagnosis = await diagnose("qwen3", lists=False)
     assert "lists no models" in found(diagnosis, "served model").found
     server: ChatServer = diagnose.server
@@ -226,7 +226,7 @@ async def test_nobody_there_and_a_wrong_key_are_findings(
     gone = await examine(make_spec(folders["qwen3"]), "tiny")
     (told,) = gone.ailing
     assert told.check == "server"
-    assert told.found.startswith("http://127.0.0.1:9/v1 does not answer: ")
+    assert told.found.startswith("http://127.0.0.1:9/v1 does not respond: ")
     monkeypatch.setenv("PROBE_KEY", "wrong-secret")
     refused = await diagnose("qwen3", {"engine": ", api_key_env: PROBE_KEY"}, key="right")
     (told,) = refused.ailing

@@ -17,24 +17,36 @@ EMPTY_BLOCK = "an empty think block is put before the prefix (all but: closing d
 DROPPED = "the template keeps it, but where it ends the thinking: the thinking is dropped, and servers refuse the turn"
 BOS = "'<|begin|>' in the template, and another one from the tokenizer: doubled in text with special tokens added"
 NO_BOS = "none, neither in the template nor by the tokenizer"
-COMPOSES = "the tokenizer would compose characters (NFC): ids are made without that, text that is sent is changed"
+COMPOSES = "the tokenizer would compose characters (NFC): ids are made without that, but text that is sent is changed"
 
 # By template: who opens the thinking, the system prompt, the BOS, the question, and a prefilled turn.
 TOLD = {
-    "r1": (f"the template opens it: {TAGS}, found in the generation prompt", "none", BOS, "stands", DROPPED),
-    "qwq": (f"the template opens it: {TAGS}, found in the generation prompt", "none", NO_BOS, "stands", DROPPED),
+    "r1": (
+        f"the template opens it: {TAGS}, found in the generation prompt",
+        "none",
+        BOS,
+        "is in the prompt unchanged",
+        DROPPED,
+    ),
+    "qwq": (
+        f"the template opens it: {TAGS}, found in the generation prompt",
+        "none",
+        NO_BOS,
+        "is in the prompt unchanged",
+        DROPPED,
+    ),
     "qwen3": (
         f"the model opens it itself: {TAGS}, found in the template and the tokens",
         "none",
         NO_BOS,
-        "stands",
+        "is in the prompt unchanged",
         f"the template changes it: {EMPTY_BLOCK}",
     ),
     "qwen2.5": (
         "neither its template nor its tokens show delimiters",
         "the template adds 'You are Qwen, created by Alibaba Cloud. You are a helpful assistant.'",
         NO_BOS,
-        "stands",
+        "is in the prompt unchanged",
         "the template keeps it, for each of 8 texts",
     ),
     "qwen3.5": (
@@ -121,7 +133,7 @@ def test_a_template_that_takes_no_system_prompt_has_none() -> None:
 def test_where_the_bos_comes_from_is_told() -> None:
     tokenizer = make_tokenizer("r1")
     tokenizer.chat_template = tokenizer.chat_template.replace("{{ bos_token }}", "")
-    assert examined(tokenizer)["BOS"].found.startswith("'<|begin|>' by the tokenizer alone")
+    assert examined(tokenizer)["BOS"].found.startswith("'<|begin|>' added by the tokenizer only")
     tokenizer.chat_template = "{{ bos_token }}{{ bos_token }}" + tokenizer.chat_template
     assert examined(tokenizer)["BOS"].state == "inexact"
     tokenizer = make_tokenizer("r1")
@@ -136,7 +148,7 @@ def test_a_tokenizer_that_changes_text_is_found_out() -> None:
     told = found["round trip"]
     assert list(found)[-1] == "round trip"  # without it nothing can be asked
     assert (told.state, told.needed) == ("unsupported", True)
-    assert told.found.startswith("Chinese: it: its tokenizer does not give a prompt's text back, first at")
+    assert told.found.startswith("Chinese: it: its tokenizer does not reproduce a prompt's text, first at")
 
 
 @pytest.mark.parametrize("mode", ["text", "chat"])

@@ -17,7 +17,7 @@ class Echo:
     """An engine that writes the sample's number, and fails where it is told to."""
 
     identity = "echo"
-    exactness: PromptMode = "ids"
+    prompt_mode: PromptMode = "ids"
 
     def __init__(self, fails: set[int] | None = None) -> None:
         self.asked: list[tuple[str, tuple[int, ...]]] = []

@@ -118,7 +118,9 @@ async def test_a_prompt_that_takes_the_whole_budget_is_truncated(model: Model) -
 async def test_a_context_that_is_too_short_is_refused_or_where_asked_for_the_limit(model: Model) -> None:
     long = make_request(model, "Hm. " * 1005, max_tokens=100_000)
     assert long.prompt is not None
-    with pytest.raises(EngineError, match=r"holds 2048 tokens .* `sampling.max_tokens` is 100000: lower max_tokens"):
+    with pytest.raises(
+        EngineError, match=r"its context is 2048 tokens .* `sampling.max_tokens` is 100000: lower max_tokens"
+    ):
         await generate(LocalEngine(model, batch=2), [long])
     assert 2000 < len(long.prompt.ids) < 2048
     (found,) = (await generate(LocalEngine(model, batch=1, clip=True), [long])).values()

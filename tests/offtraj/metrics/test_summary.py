@@ -17,6 +17,7 @@ from offtraj.metrics.usage import OutcomeTokens, token_usage
 from offtraj.model.completion import Completion, FinishReason, PromptMode
 from offtraj.run.outcome import Outcome, outcome_of, outcome_schema, outcomes_to_batch, read_outcomes
 
+OF_ROW = (make_row().test, make_row().variant)
 RIGHT = Verdict("correct", "rule", "boxed")
 
 
@@ -120,13 +121,16 @@ def test_modes_are_counted_and_all_but_ids_marked() -> None:
 
 
 def test_outcomes_of_earlier_versions_are_read(tmp_path: Path) -> None:
-    """0.1.0 had neither the limit nor what grading again needs."""
+    """They have neither the limit, nor what grading again needs, nor whether the prefix closes the thinking."""
     schema = outcome_schema()
-    for later in (["max_tokens"], ["max_tokens", "question", "answer", "unit", "tolerance"]):
+    for later in (["max_tokens"], ["max_tokens", "closes_thinking", "question", "answer", "unit", "tolerance"]):
         table = pa.Table.from_batches([outcomes_to_batch([make_outcome()], schema)]).drop_columns(later)
         pq.write_table(table, tmp_path / "old.parquet")
         for texts in (True, False):
-            (read,) = read_outcomes(tmp_path / "old.parquet", texts=texts)
+            (read,) = read_outcomes(
+                tmp_path / "old.parquet", closes_thinking=lambda test, variant: (test, variant) == OF_ROW, texts=texts
+            )
+            assert read.closes_thinking == ("closes_thinking" in later)
             assert (read.max_tokens, read.prefix_share, read.tokens) == (None, None, 10)
             assert (read.completion, read.answer) == ("x" if texts else None, "" if "answer" in later else "1")
         assert (

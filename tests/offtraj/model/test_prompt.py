@@ -166,7 +166,7 @@ def test_a_tokenizer_that_changes_text_is_refused(normalizer: normalizers.Normal
     tokenizer = make_tokenizer("qwen3")
     tokenizer.backend_tokenizer.normalizer = normalizer
     chat = ChatFormat(tokenizer, None, name="changing")
-    with pytest.raises(EngineError, match="changing: its tokenizer does not give a prompt's text back, first at"):
+    with pytest.raises(EngineError, match="changing: its tokenizer does not reproduce a prompt's text, first at"):
         chat.steered([("x", "\ufb01ne,  SO  ")])
 
 

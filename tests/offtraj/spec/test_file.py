@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 import jsonschema
 import pytest
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 from support.factories import SPEC, make_spec
 
 from offtraj.errors import SpecError
-from offtraj.spec import RecoverabilitySpec, Spec, json_schema, load_spec
+from offtraj.spec import PublishSpec, RecoverabilitySpec, Spec, json_schema, load_spec
 from offtraj.spec.file import parse_spec
+
+Value = TypeVar("Value", bound=BaseModel)
 
 SPECS = Path(__file__).parents[3] / "specs"
 
@@ -22,6 +26,11 @@ def refused(text: str) -> list[str]:
     with pytest.raises(SpecError) as caught:
         parse_spec(text, Path("spec.yaml"))
     return str(caught.value).splitlines()
+
+
+def changed(value: Value, **fields: object) -> Value:
+    """A value with some of its fields changed."""
+    return value.model_copy(update=fields)
 
 
 def test_a_spec_is_read_with_its_defaults() -> None:
@@ -56,8 +65,8 @@ def test_a_spec_is_read_with_its_defaults() -> None:
         ("version: 1.0.0", "version: 1.0", "2:1: version: expected text, got 1.0"),
         ("version: 1.0.0", "version: one", r"2:1: version: 'one' does not have the form ^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$: a version such as 1.0.0"),
         ("id: weak, engine: tape", "id: weak, engine: tap", "8:16: models[0].engine: unknown engine 'tap': did you mean 'tape'?"),
-        ("id: other", "id: Weak", "9:6: models[1].id: 'Weak' is taken: ids are unique, whatever their case"),
-        ("id: guide", "id: weak", "11:6: guides[0].id: 'weak' is a model, too, and the two entries differ: make them equal, or rename one"),
+        ("id: other", "id: Weak", "9:6: models[1].id: 'Weak' is taken: ids must differ in more than case"),
+        ("id: guide", "id: weak", "11:6: guides[0].id: 'weak' is also a model, and the two entries differ: make them equal, or rename one"),
         ("id: other", "id: ../other", "9:6: models[1].id: '../other' does not have the form"),
         ("recorded_as: Weak, ", "path: some/model, ", "8:5: models[0]: 'weak' is recorded: `recorded_as` must give its name in the recording"),
         ("recorded_as: Weak, ", "", "8:5: models[0]: needs `path`"),
@@ -95,7 +104,7 @@ def test_names_for_a_variant_that_is_not_asked_for_are_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("name: a\nname: b\n", 'spec.yaml:2:1: the key "name" stands there twice'),
+        ("name: a\nname: b\n", 'spec.yaml:2:1: the key "name" is given twice'),
         ("name: [a\n", "spec.yaml:2:1: malformed YAML"),
         ("name: a\n\tversion: b\n", "spec.yaml:2:1: malformed YAML"),
         ("- a\n", "spec.yaml:1:1: expected a mapping"),
@@ -189,15 +198,76 @@ def test_the_projects_specs_are_valid_by_model_and_by_schema(path: Path) -> None
     jsonschema.validate(plain, json_schema())
 
 
-def test_the_ablations_share_benchmarks_models_and_sampling_with_the_main_spec() -> None:
+def test_the_ablations_differ_from_the_main_spec_in_what_they_say_and_in_nothing_else() -> None:
     main = load_spec(SPECS / "math.yaml").spec
-    for name in ("math-ablations", "math-ratio-0.4"):
-        ablation = load_spec(SPECS / f"{name}.yaml").spec
-        assert (ablation.benchmarks, ablation.models, ablation.sampling) == (
-            main.benchmarks,
-            main.models,
-            main.sampling,
-        )
+    assert main.tests.recoverability is not None
+    assert main.tests.guidability is not None
+    publish = {"repo": "offtraj/offtraj-math-ablations", "license": "other"}
+    recoverability = {
+        "variants": ("keep-first-paragraph", "cross-model"),
+        "cross_model": ("deepmath-1.5b", "qwen3-1.7b", "openthinker3-7b", "r1-qwen-32b", "qwen3-32b"),
+    }
+    guidability = {
+        "models": None,
+        "subsets": ("individual",),
+        "variants": ("default", "solvable", "answer-forcing"),
+    }
+    assert load_spec(SPECS / "math-ablations.yaml").spec == changed(
+        main,
+        name="math-ablations",
+        description="Ablations of the twin tests on five math benchmarks",
+        tests=changed(
+            main.tests,
+            recoverability=changed(main.tests.recoverability, **recoverability),
+            guidability=changed(main.tests.guidability, **guidability),
+        ),
+        publish=PublishSpec.model_validate(publish),
+    )
+
+
+def test_the_spec_with_longer_distractors_has_no_guides_and_one_test() -> None:
+    main = load_spec(SPECS / "math.yaml").spec
+    assert main.tests.recoverability is not None
+    found = load_spec(SPECS / "math-ratio-0.4.yaml").spec
+    longer = {"positions": (0.0, 0.2, 0.4, 0.6), "ratio": 0.4, "subsets": ("individual",)}
+    assert found == changed(
+        main,
+        name="math-ratio-0.4",
+        description="Recoverability from longer distractors on five math benchmarks",
+        engines={name: engine for name, engine in main.engines.items() if name != "huge"},
+        guides=(),
+        tests=changed(main.tests, recoverability=changed(main.tests.recoverability, **longer), guidability=None),
+        publish=PublishSpec(repo="offtraj/offtraj-math-ratio-0.4"),
+    )
+
+
+def test_the_main_specs_models_are_grouped_as_in_the_paper() -> None:
+    spec = load_spec(SPECS / "math.yaml").spec
+    tiers = [(model.id, model.tier) for model in spec.models]
+    assert [sum(tier == name for _, tier in tiers) for name in ("low", "medium", "high")] == [6, 4, 5]
+    assert all(model.family for model in spec.participants)
+    assert spec.tests.guidability is not None
+    assert [model for model, tier in tiers if tier != "high"] == list(spec.tests.guidability.models or ())
+
+
+def test_family_and_tier_do_not_change_the_digest() -> None:
+    described = SPEC.replace("id: weak,", "id: weak, family: small, tier: low,")
+    assert make_spec(described).spec.models[0].tier == "low"
+    assert make_spec(described).digest == make_spec().digest
+
+
+def test_a_renamed_key_is_read_said_and_changes_no_digest() -> None:
+    server = "  tape: {kind: recorded, files: [traces.jsonl]}\n  api: {kind: openai, base_url: u, KEY: 5.0}\n"
+    text = SPEC.replace("  tape: {kind: recorded, files: [traces.jsonl]}\n", server)
+    old, new = make_spec(text, KEY="patience"), make_spec(text, KEY="max_wait")
+    assert old.notes == ("spec.yaml:7:36: the key 'patience' is deprecated: write 'max_wait'",)
+    assert new.notes == ()
+    assert old.spec == new.spec
+    # Of the spec with `patience`, by the version that knew nothing else.
+    assert old.digest == new.digest == "f365106aeaed0cd58b55484e130be074daeaed80b13e6b9524adf67127cafd65"
+    assert refused(text.replace("KEY: 5.0", "patience: 5.0, max_wait: 6.0"))[0].startswith(
+        "spec.yaml:7:36: engines.api.patience: unknown key 'patience'"
+    )
 
 
 def test_the_main_spec_is_the_papers() -> None:

@@ -168,8 +168,8 @@ class Reading:
 
 async def set_etag(_: web.Request, response: web.StreamResponse) -> None:
     """Say a blob's name instead of the file's time."""
-    if "etag" in response:
-        response.headers["ETag"] = f'"{response["etag"]}"'
+    if _ETAG in response:
+        response.headers["ETag"] = f'"{response[_ETAG]}"'
 
 
 def comment_event(num: str, author: str, text: str, discussion: Discussion) -> dict[str, Any]:
@@ -184,11 +184,12 @@ def comment_event(num: str, author: str, text: str, discussion: Discussion) -> d
 
 
 _OPEN = {"open", "draft"}
+_ETAG = web.ResponseKey("etag", str)
 
 
 def _file(blob: Blob, headers: Mapping[str, str]) -> web.FileResponse:
     response = web.FileResponse(blob.file, headers=headers)
-    response["etag"] = blob.etag
+    response[_ETAG] = blob.etag
     return response
 
 

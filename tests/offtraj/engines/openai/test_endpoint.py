@@ -13,7 +13,9 @@ import pytest
 from aiohttp import web
 from support.background import listening
 
-from offtraj.engines.openai.endpoint import Absent, Endpoint, Malformed, Rejected, ServedModel, Unanswered, public_url
+from offtraj.engines.openai.endpoint import Endpoint, public_url
+from offtraj.engines.openai.failure import Absent, Malformed, Rejected, Unanswered
+from offtraj.engines.openai.listing import ServedModel
 from offtraj.errors import EngineError
 
 Handler = Callable[[int], web.Response]
@@ -74,12 +76,12 @@ async def test_retry_after_is_waited_for_by_all_requests_together(after: str) ->
     assert endpoint.faults == {"429": 1}
 
 
-async def test_refusals_do_not_count_as_failures_and_end_with_patience() -> None:
+async def test_refusals_do_not_count_as_failures_and_end_after_max_wait() -> None:
     async with answering(refusing_first(8, **{"Retry-After": "0"})) as (endpoint, times):
         assert await ask(endpoint) == {"it": "is"}
     assert len(times) == 9  # more often than max_retries
-    async with answering(lambda _: refused(), patience=1.0) as (endpoint, times):
-        with pytest.raises(Unanswered, match=r"refused for longer than `patience`, 1 s: 429: slow down"):
+    async with answering(lambda _: refused(), max_wait=1.0) as (endpoint, times):
+        with pytest.raises(Unanswered, match=r"refused for longer than `max_wait`, 1 s: 429: slow down"):
             await ask(endpoint)
     async with answering(lambda _: refused(**{"Retry-After": "3600"})) as (endpoint, times):
         with pytest.raises(Unanswered, match="asks to wait 3600 s more"):
@@ -166,7 +168,7 @@ async def test_a_body_that_trickles_is_no_answer_within_the_time() -> None:
 
 
 async def test_a_server_that_never_was_there_is_absent_at_once() -> None:
-    endpoint = Endpoint("http://127.0.0.1:9/v1", patience=60)
+    endpoint = Endpoint("http://127.0.0.1:9/v1", max_wait=60)
     started = time.monotonic()
     with pytest.raises(Absent):
         await ask(endpoint)
@@ -189,7 +191,7 @@ async def test_a_server_that_restarts_is_waited_for_once_for_all() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
-    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", patience=30)
+    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", max_wait=30)
     await ask(endpoint)
     await runner.cleanup()
     waiting = [asyncio.create_task(ask(endpoint)) for _ in range(10)]

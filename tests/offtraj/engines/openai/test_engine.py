@@ -117,7 +117,7 @@ async def test_a_prompt_that_cannot_succeed_is_not_tried_again(model: Model, sam
 async def test_a_context_that_is_too_short_is_said_before_anything_is_asked(model: Model) -> None:
     async with serving(echo, context=256) as server:
         with pytest.raises(
-            EngineError, match=r"holds 256 tokens .* `sampling.max_tokens` is 512: .*--max-model-len 512"
+            EngineError, match=r"its context is 256 tokens .* `sampling.max_tokens` is 512: .*--max-model-len 512"
         ):
             await ask(make_engine(model, server.base_url), [make_request(model)])
     assert server.requests == []
@@ -126,7 +126,8 @@ async def test_a_context_that_is_too_short_is_said_before_anything_is_asked(mode
 async def test_a_server_that_saw_another_prompt_ends_the_run(model: Model) -> None:
     async with serving(echo, faults=["other-ids"]) as server:
         with pytest.raises(
-            EngineError, match=r"saw another prompt than was sent: \d+ ids for \d+, the first difference at \d+"
+            EngineError,
+            match=r"saw a prompt that differs from the one sent: \d+ ids for \d+, the first difference at \d+",
         ):
             await ask(make_engine(model, server.base_url), [make_request(model)])
 
@@ -143,10 +144,10 @@ async def test_a_server_that_is_not_there_is_said(model: Model) -> None:
 
 
 async def test_a_server_that_goes_away_ends_the_run_and_what_arrived_is_there(model: Model) -> None:
-    engine = make_engine(model, "http://127.0.0.1:9/v1", concurrency=1, patience=0.5)
+    engine = make_engine(model, "http://127.0.0.1:9/v1", concurrency=1, max_wait=0.5)
     replies = []
     async with serving(echo) as server:
-        engine = make_engine(model, server.base_url, concurrency=1, patience=0.5)
+        engine = make_engine(model, server.base_url, concurrency=1, max_wait=0.5)
         arriving = engine.replies(make_request(model, n) for n in range(3))
         replies.append(await anext(arriving))
     with pytest.raises(EngineError, match="the server is gone, for 0.5 s by now"):

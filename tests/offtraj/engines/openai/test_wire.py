@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from offtraj.engines.openai.endpoint import Malformed
+from offtraj.engines.openai.failure import Malformed
 from offtraj.engines.openai.wire import PREFILLS, Mode, difference, read_answer, write_body
 from offtraj.model.completion import Completion, Failure, SamplingParams
 from offtraj.model.prompt import Prompt

@@ -96,12 +96,12 @@ def test_options_are_flags_and_come_last(model: Model, tmp_path: Path) -> None:
     ("name", "why"),
     [
         ("model", "is no option: say a model's `path`"),
-        ("served_model_name", "cannot be set: it is ours to choose"),
-        ("api-key", "cannot be set: it is ours to choose"),
-        ("port", "cannot be set: the server's address is ours to choose"),
-        ("reasoning-parser", "cannot be set: a reasoning parser takes thinking and its delimiters out of the text"),
+        ("served_model_name", "cannot be set: offtraj chooses it"),
+        ("api-key", "cannot be set: offtraj chooses it"),
+        ("port", "cannot be set: offtraj chooses the server's address"),
+        ("reasoning-parser", "cannot be set: a reasoning parser removes thinking and its delimiters from the text"),
         ("reasoning", "cannot be set: a reasoning parser"),  # vLLM takes abbreviations
-        ("generation-config", "cannot be set: sampling is what the spec says"),
+        ("generation-config", "cannot be set: sampling follows the spec only"),
         ("tensor-parallel-size", "is no option: say `tensor_parallel`"),
         ("max-model-len", "is no option: say `max_model_len`"),
         ("--seed", "expected a flag's name without its dashes"),
@@ -124,7 +124,7 @@ def test_the_environment_is_set_and_the_key_is_not_the_specs(
     assert variables["CUDA_VISIBLE_DEVICES"] == "3"
     assert variables["VLLM_API_KEY"] == "key"
     assert "PYTHONPATH" not in variables  # of another interpreter
-    with pytest.raises(SpecError, match="the server's key is made anew"):
+    with pytest.raises(SpecError, match="each start of the server makes a new key"):
         make_file(tmp_path, "    environment: {VLLM_API_KEY: x}")
 
 

@@ -68,7 +68,7 @@ def children() -> list[int]:
     return [process.pid for process in psutil.Process().children(recursive=True)]
 
 
-async def test_it_serves_until_it_is_closed_and_leaves_nobody(fake: FakeVllm) -> None:
+async def test_it_serves_until_it_is_closed_and_leaves_no_process(fake: FakeVllm) -> None:
     told = Told()
     server = make_server(fake, "family", "takes 1.5", progress=told)
     assert fake.started() == []
@@ -178,11 +178,11 @@ async def test_shared_memory_of_one_that_had_to_be_killed_is_given_back(fake: Fa
     assert not alive(fake.started())
 
 
-async def test_it_goes_when_its_keeper_is_killed(fake: FakeVllm) -> None:
+async def test_it_goes_when_its_supervisor_is_killed(fake: FakeVllm) -> None:
     server = make_server(fake)
     await server.start()
-    assert server._keeper is not None
-    server._keeper.kill()
+    assert server._supervisor is not None
+    server._supervisor.kill()
     assert gone(fake.started())
     await server.close()
 

@@ -25,7 +25,7 @@ from offtraj.grading.verdict import Verdict
 from offtraj.model.completion import Completion
 from offtraj.report.html.chunk import script_json
 from offtraj.report.html.page import page_files, visible, write_page
-from offtraj.run.outcome import Outcome, outcome_of, read_outcomes
+from offtraj.run.outcome import Outcome, outcome_of
 from offtraj.run.record import RunModel
 from offtraj.run.row import SteeredRow, read_rows
 from offtraj_builders.definitions import TESTS
@@ -85,7 +85,7 @@ def make_inexact_run(folder: Path) -> None:
     why = "<b>not_sampled</b>: \u202egone"
 
     async def outcomes() -> AsyncIterator[Outcome]:
-        for at, outcome in enumerate(read_outcomes(first.path / "outcomes.parquet")):
+        for at, outcome in enumerate(first.outcomes(texts=True)):
             yield replace(outcome, exactness="text" if at % 2 else "ids", reason=why if at == 2 else outcome.reason)
 
     record = first.record.model_copy(update={"model": RunModel(id="other")})

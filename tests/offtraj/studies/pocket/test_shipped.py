@@ -17,7 +17,7 @@ import pytest
 
 from offtraj._util.digest import file_sha256
 from offtraj._util.packaged import packaged
-from offtraj.engines.engine import open_engine
+from offtraj.engines.kinds import open_engine
 from offtraj.grading.math.answer import find_answer
 from offtraj.model.completion import Completion, Request, SamplingParams
 from offtraj.model.model import model_at
