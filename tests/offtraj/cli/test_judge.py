@@ -156,7 +156,7 @@ def test_what_cannot_be_graded_again_is_said(offtraj: Run, tmp_path: Path, argum
 
 def test_a_run_whose_judge_does_not_speak_chat_is_refused_with_its_kind(offtraj: Run, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    judge = {"judge": {"model": "j", "engine": "e"}, "engine": {"kind": "vllm"}}
+    judge = {"identity": "j", "judge": {"model": "j", "engine": "e"}, "engine": {"kind": "vllm"}}
     (tmp_path / "old" / "run.json").write_text(json.dumps({"model": {"id": "m"}, "judge": judge}))
     done = offtraj("regrade", "old")
     assert done.returncode == 2
