@@ -40,9 +40,10 @@ from peers import Cost, inspect_ai, install, lm_eval, measure
 from prefix_cache import most_hits
 from vllm_server import forget, metric, vllm
 
-from offtraj._util.packaged import packaged
+QUICKSTART = Path(__file__).resolve().parents[1] / "specs" / "quickstart"
 
-MODEL = (packaged("quickstart") / "models" / "sturdy").resolve()
+
+MODEL = QUICKSTART / "models" / "sturdy"
 ASK_AGAIN = 3  # completions of each row at the real server: one request
 REAL = """\
 name: server
@@ -123,7 +124,7 @@ def server(arguments: argparse.Namespace, folder: Path) -> None:
     with vllm(arguments.vllm_python, MODEL, arguments.log, extra) as address:
         os.environ["SERVER"] = address
         trajectories = arguments.rows // POSITIONS
-        questions = packaged("quickstart").resolve() / "questions.jsonl"
+        questions = QUICKSTART / "questions.jsonl"
         spec = REAL.format(
             questions=questions,
             model=MODEL,

@@ -13,11 +13,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from offtraj._util.packaged import packaged
 from offtraj.engines.kinds import open_engine
 from offtraj.model.completion import Completion, Request, SamplingParams
 from offtraj.model.model import Model, model_at
 from offtraj.spec import EngineSpec, TransformersSpec, VllmSpec
+
+QUICKSTART = Path(__file__).resolve().parents[1] / "specs" / "quickstart"
 
 GREEDY = SamplingParams(temperature=0.0, top_p=1.0, max_tokens=512, seed=0)
 VLLM = VllmSpec(
@@ -57,7 +58,7 @@ def main() -> None:
     )
     parser.add_argument("--prompts", type=int, default=50)
     arguments = parser.parse_args()
-    folder = packaged("quickstart")
+    folder = QUICKSTART
     lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()[: arguments.prompts]
     questions = [json.loads(line)["question"] for line in lines]
     print("| weights | prompts | same text | first difference |\n| --- | ---: | ---: | --- |")

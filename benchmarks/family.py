@@ -12,11 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from offtraj._util.packaged import packaged
 from offtraj.dataset.manifest import read_manifest
 from offtraj.evaluate.run_folder import read_run
 from offtraj.spec import load_spec
 from offtraj.studies.pocket.card import Measured, measure, write_card
+
+QUICKSTART = Path(__file__).resolve().parents[1] / "specs" / "quickstart"
 
 
 def measured(models: Path, out: Path) -> dict[str, Measured]:
@@ -26,7 +27,7 @@ def measured(models: Path, out: Path) -> dict[str, Measured]:
     command = [sys.executable, "-m", "offtraj", "quickstart", "--all"]
     subprocess.run(command, cwd=out, env=environment, stdout=subprocess.DEVNULL, check=True)
     (data,) = (out / "data").iterdir()
-    manifest, sampling = read_manifest(data), load_spec(packaged("quickstart") / "family.yaml").spec.sampling
+    manifest, sampling = read_manifest(data), load_spec(QUICKSTART / "family.yaml").spec.sampling
     return {
         name: measure(
             sampling, manifest.models[name].solve_rates, read_run(out / "runs" / f"{data.name}--{name}").scores.cells
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("family"), help="where data and runs go")
     parser.add_argument("--cards", action="store_true", help="write the model cards of the family's own")
     arguments = parser.parse_args()
-    own = packaged("quickstart") / "models"
+    own = QUICKSTART / "models"
     for models in arguments.models or [own]:
         figures = measured(models, arguments.out / models.name)
         print(f"\n## {models}\n")

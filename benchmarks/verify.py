@@ -154,7 +154,6 @@ def _processor(process: psutil.Process) -> float:
 
 
 async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
-    from offtraj._util.tasks import Beside
     from offtraj.grading.math.answer import Answer
     from offtraj.grading.math.pool import WorkerPool
     from offtraj.grading.math.rule import RuleVerifier
@@ -166,15 +165,17 @@ async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
 
     async def algebra(at: int, answer: Answer) -> None:
         nonlocal longest
-        begun = time.perf_counter()
-        results[at] = _said(await verifier.compare(pairs[at].gold, answer))
-        longest = max(longest, time.perf_counter() - begun)
+        async with limit:
+            begun = time.perf_counter()
+            results[at] = _said(await verifier.compare(pairs[at].gold, answer))
+            longest = max(longest, time.perf_counter() - begun)
 
     _answer(pairs[0])  # its imports are not counted either
     children = psutil.Process().children()
     used, started = time.process_time() + sum(map(_processor, children)), time.perf_counter()
     # Of the hard ones each is timed by itself, without the queue before it.
-    async with Beside(workers if any(pair.expected is not None for pair in pairs) else 256) as beside:
+    limit = asyncio.Semaphore(workers if any(pair.expected is not None for pair in pairs) else 256)
+    async with asyncio.TaskGroup() as tasks:
         for at, pair in enumerate(pairs):
             answer = _answer(pair)
             if answer is None:
@@ -183,7 +184,7 @@ async def _offtraj(pairs: list[Pair], workers: int) -> Timed:
             if found is not None:
                 results[at] = _said(found)
             else:
-                await beside.start(algebra(at, answer))
+                tasks.create_task(algebra(at, answer))
     seconds = time.perf_counter() - started
     processor = time.process_time() + sum(map(_processor, children)) - used
     await verifier.close()
