@@ -50,9 +50,9 @@ def insert(markdown: str) -> str:
 
 def spec() -> str:
     """The keys of a spec, a table for each part, from the JSON Schema of the pydantic models."""
-    from offtraj.spec import json_schema
+    from offtraj.spec import Spec
 
-    schema: dict[str, Any] = dict(json_schema())
+    schema: dict[str, Any] = Spec.model_json_schema()
     parts: dict[str, Any] = schema["$defs"]
     lines = [*_part("Spec", schema), ""]
     for name in _referenced(schema, parts):

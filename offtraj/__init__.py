@@ -27,23 +27,18 @@ from offtraj._util.version import __version__
 if TYPE_CHECKING:
     from offtraj._util.progress import Progress
     from offtraj.api.build import build, build_async
-    from offtraj.api.check import check, check_async
+    from offtraj.api.check import Checked, check, check_async
     from offtraj.api.compare import Comparison, compare
     from offtraj.api.data_folder import DataFolder, open_dataset
-    from offtraj.api.doctor import doctor, doctor_async
+    from offtraj.api.doctor import Diagnosis, doctor, doctor_async
     from offtraj.api.evaluate import evaluate, evaluate_async
-    from offtraj.api.grade import grade, grade_async
+    from offtraj.api.grade import Verdict, grade, grade_async
     from offtraj.api.plan import Plan, plan
-    from offtraj.api.regrade import regrade, regrade_async
+    from offtraj.api.regrade import Regraded, regrade, regrade_async
     from offtraj.api.report import Report, report
     from offtraj.api.run import Run, open_run
-    from offtraj.api.spec import load_spec
-    from offtraj.check.result import Checked
-    from offtraj.doctor.finding import Diagnosis
+    from offtraj.api.spec import SpecFile, load_spec
     from offtraj.errors import OfftrajError
-    from offtraj.evaluate.regrade import Regraded
-    from offtraj.grading.verdict import Verdict
-    from offtraj.spec.file import SpecFile
 
 __all__ = [
     "Checked",
@@ -81,18 +76,18 @@ __all__ = [
 
 
 _HOMES = {
-    "Checked": "check.result",
+    "Checked": "api.check",
     "Comparison": "api.compare",
     "DataFolder": "api.data_folder",
-    "Diagnosis": "doctor.finding",
+    "Diagnosis": "api.doctor",
     "OfftrajError": "errors",
     "Plan": "api.plan",
     "Progress": "_util.progress",
-    "Regraded": "evaluate.regrade",
+    "Regraded": "api.regrade",
     "Report": "api.report",
     "Run": "api.run",
-    "SpecFile": "spec.file",
-    "Verdict": "grading.verdict",
+    "SpecFile": "api.spec",
+    "Verdict": "api.grade",
     "build": "api.build",
     "build_async": "api.build",
     "check": "api.check",

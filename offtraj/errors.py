@@ -1,4 +1,4 @@
-"""Every error that a user can meet, named by the boundary that was crossed.
+"""All errors that a user can meet, named by the boundary that was crossed.
 
     OfftrajError
     ├── UsageError            the command line, or a combination that makes no sense       (2)
@@ -12,7 +12,7 @@
     └── StoreError            the workspace's database                                     (1)
 
 Each carries one message for a reader: what happened, the value, where, and the remedy. `offtraj.cli`
-turns them into exit codes in one place. What a *verifier* cannot decide is no error but a verdict.
+turns them into exit codes in one place. What a grader cannot decide is not an error but the verdict `unscored`.
 """
 
 from __future__ import annotations

@@ -335,7 +335,7 @@ def test_a_signal_ends_it_cleanly_and_nothing_is_lost(
         done = interrupted(folder, proxy, sent)
         assert done.returncode == code, done.stderr
         assert len(lines_of(done.stderr)) == 1, done.stderr
-        assert "run the same command again, and it goes on" in done.stderr
+        assert "run the same command again: it continues" in done.stderr
         assert "Traceback" not in done.stderr
         kept = stored(folder)
         assert kept == arrived(proxy)

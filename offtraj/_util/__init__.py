@@ -1,3 +1,3 @@
-"""What every package needs and none is about: files that appear whole, digests, records, progress, bounded tasks."""
+"""Utilities without a domain: atomic folders, digests, records, progress, bounded tasks, waiting for coroutines."""
 
 __all__: list[str] = []

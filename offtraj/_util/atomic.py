@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _MARK = ".unfinished-"
 
 @contextmanager
 def new_folder(target: Path, *, option: str = "--out") -> Iterator[Path]:
-    """A new folder to write into, which takes the place of `target` when the block ends well.
+    """A new folder to write into, which replaces `target` when the block ends without an error.
 
-    Until then `target` stays as it was. After a failure nothing is left; after a kill, a hidden folder
-    beside it, which the next call removes.
+    Until then `target` is unchanged. After an error nothing is left; after a kill a hidden folder is left next to
+    it, which the next call removes.
 
     Args:
         target: The folder.
-        option: Of the command line, with which another place is chosen.
+        option: Command-line option that chooses another folder, for messages.
 
     Raises:
-        OutputError: when the disk is full or the place cannot be written; `target` is untouched.
+        OutputError: when the disk is full or the folder cannot be written; `target` is unchanged.
     """
     target = Path(os.path.abspath(target))
     with _output_errors(target, option):
@@ -47,7 +47,7 @@ def new_folder(target: Path, *, option: str = "--out") -> Iterator[Path]:
 
 @contextmanager
 def _output_errors(target: Path, option: str) -> Iterator[None]:
-    """Turn the system's errors into ones that name the place and the remedy."""
+    """Turn errors of the system into ones that name the folder and the remedy."""
     try:
         yield
     except OSError as error:
@@ -73,7 +73,7 @@ def _replace(folder: Path, target: Path) -> None:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what killed processes left. What a living one is writing stays."""
+    """Remove the folders of killed processes, not those of running ones."""
     for leftover in target.parent.glob(f".{target.name}{_MARK}*"):
         pid = leftover.name.partition(_MARK)[2].partition("-")[0]
         if pid.isdigit() and not _alive(int(pid)):

@@ -1,7 +1,7 @@
 """Content hashes: the only source of identity and of "random" choice.
 
 A choice is made by ranking ids by `rank(seed, *ids)`. There is no shared random stream, so adding a
-model or a question moves nobody else's choice (design: "choices are made by hashing").
+model or a question changes no other choice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Folders that travel in the wheel: templates of cards, and the quickstart's models, questions and specs."""
+"""Folders inside the wheel: card templates, and the models, questions and specs of the quickstart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CHECKOUT = {"cards": "cards", "quickstart": "specs/quickstart"}
 
 
 def packaged(name: Literal["cards", "quickstart"]) -> Path:
-    """Where such a folder lies: in the installed package, or in the checkout that this is."""
+    """The folder's path, in the installed package or in the checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / f"_{name}"
     return inside if inside.is_dir() else package.parent / _CHECKOUT[name]

@@ -1,7 +1,4 @@
-"""How long work says how far it is, without knowing who listens.
-
-What is shown is the command line's.
-"""
+"""The protocol by which long work reports progress. Displays are in `offtraj._util.progress_bars`."""
 
 from __future__ import annotations
 
@@ -11,21 +8,21 @@ from typing import Protocol
 __all__ = ["OnProgress", "Progress", "no_progress", "no_steps"]
 
 OnProgress = Callable[[int], None]
-"""Told of steps that are done."""
+"""Receives the number of steps that were completed since the last call."""
 
 
 class Progress(Protocol):
-    """Told what is being done, and what is being waited for."""
+    """Receives what is being done, and what is being waited for."""
 
     def __call__(self, name: str, total: int, /) -> OnProgress:
-        """A progress begins: its name, and how many steps it has."""
+        """Begins a task with a name and a number of steps; what is returned receives the steps."""
 
     def wait(self, what: str, /) -> None:
-        """What is waited for, now; told every second or so, with an empty text when the wait is over."""
+        """Receives what is being waited for, about once a second, and an empty text when the wait is over."""
 
 
 def no_steps(_steps: int) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 class _NoProgress:
@@ -33,8 +30,8 @@ class _NoProgress:
         return no_steps
 
     def wait(self, _what: str, /) -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
 no_progress: Progress = _NoProgress()
-"""Tells nobody."""
+"""Ignores all progress."""

@@ -1,4 +1,4 @@
-"""Work beside work: a bounded number of tasks, whose first error is raised as it is."""
+"""A bounded group of concurrent tasks, whose first error is raised as it is."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ __all__ = ["BoundedTasks"]
 
 
 class BoundedTasks:
-    """Tasks that run beside the block that starts them; when the block ends, all have ended.
+    """Tasks that run concurrently with the block that starts them; when the block ends, all have ended.
 
-    Unlike a `TaskGroup` it waits before it starts more than it may, and raises an error bare, not in a
-    group: an error of the block first, else that of the task that failed first.
+    Unlike `asyncio.TaskGroup`, it limits how many run at once, and raises a single error, not a group: the block's,
+    else that of the task that failed first.
     """
 
     def __init__(self, most: int) -> None:
-        """At most so many at once."""
+        """Run at most `most` tasks at once."""
         self._slots = asyncio.Semaphore(most)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._error: BaseException | None = None
 
     async def start(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Start a task when there is room for it.
+        """Start a task as soon as fewer than `most` are running.
 
         Raises:
-            Exception: whatever an earlier task has failed with.
+            Exception: the error of an earlier task.
         """
         try:
             await self._slots.acquire()

@@ -8,12 +8,12 @@ from offtraj._util.progress import Progress
 from offtraj._util.progress_bars import displayed
 from offtraj._util.sync import wait_for
 from offtraj.api.spec import SpecLike, as_spec
+from offtraj.check.result import Checked
 
 if TYPE_CHECKING:
     from offtraj.api.data_folder import DataLike
-    from offtraj.check.result import Checked
 
-__all__ = ["check", "check_async"]
+__all__ = ["Checked", "check", "check_async"]
 
 
 def check(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from offtraj._util.progress import Progress
 from offtraj._util.progress_bars import displayed
 from offtraj._util.sync import wait_for
 from offtraj.api.spec import SpecLike, as_spec
+from offtraj.doctor.finding import Diagnosis
 
-if TYPE_CHECKING:
-    from offtraj.doctor.finding import Diagnosis
-
-__all__ = ["doctor", "doctor_async"]
+__all__ = ["Diagnosis", "doctor", "doctor_async"]
 
 
 def doctor(spec: SpecLike, model: str, *, engine: str | None = None, progress: bool | Progress = True) -> Diagnosis:

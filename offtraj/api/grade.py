@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from offtraj._util.sync import wait_for
+from offtraj.grading.verdict import Verdict
 
-if TYPE_CHECKING:
-    from offtraj.grading.verdict import Verdict
-
-__all__ = ["grade", "grade_async"]
+__all__ = ["Verdict", "grade", "grade_async"]
 
 
 def grade(gold: str, response: str, *, unit: str | None = None, tolerance: float | None = None) -> Verdict:

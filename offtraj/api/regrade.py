@@ -11,12 +11,12 @@ from offtraj._util.progress import Progress
 from offtraj._util.progress_bars import displayed
 from offtraj._util.sync import wait_for
 from offtraj.api.spec import SpecLike, chosen_judge, store_path
+from offtraj.evaluate.regrade import Regraded
 
 if TYPE_CHECKING:
-    from offtraj.evaluate.regrade import Regraded
     from offtraj.evaluate.run_folder import RunFolder
 
-__all__ = ["regrade", "regrade_async"]
+__all__ = ["Regraded", "regrade", "regrade_async"]
 
 
 def regrade(

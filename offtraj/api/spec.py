@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from offtraj.spec.file import SpecFile
+
 if TYPE_CHECKING:
     from offtraj.grading.judge.judge import ResolvedJudge
-    from offtraj.spec.file import SpecFile
 
-__all__ = ["SpecLike", "as_spec", "chosen_judge", "json_schema", "load_spec", "store_path"]
+__all__ = ["SpecFile", "SpecLike", "as_spec", "chosen_judge", "json_schema", "load_spec", "store_path"]
 
 SpecLike: TypeAlias = "str | os.PathLike[str] | SpecFile"
 """A spec, or the path of its YAML file."""
@@ -46,8 +47,6 @@ def as_spec(spec: SpecLike) -> SpecFile:
     Raises:
         SpecError: as `load_spec` does.
     """
-    from offtraj.spec.file import SpecFile
-
     return spec if isinstance(spec, SpecFile) else load_spec(spec)
 
 

@@ -1,6 +1,6 @@
-"""The application: its commands, and what becomes of an error.
+"""The application: its commands, and how errors become messages and exit codes.
 
-Everything heavy is imported by the command that needs it, so that `--help` answers at once.
+Commands import what they need when they run, so that `--help` takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ def _options(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Can a reasoning model think on a trajectory that someone else has touched?
+    """Test how reasoning models continue trajectories that another model has changed.
 
     A spec (YAML) says what to build; `build` makes the steered sets, `run` scores a model on them.
-    Completions and verdicts are kept in a workspace: whatever is interrupted goes on when it is run again.
+    Completions and verdicts are kept in a workspace: an interrupted command continues when it is run again.
     """
     if debug:
         os.environ["OFFTRAJ_DEBUG"] = "1"
 
 
 def main() -> None:
-    """Run the command line and exit with the status that the design gives an outcome."""
+    """Run the command line and exit with the status of its outcome."""
     gc.set_threshold(_COLLECT_EVERY)
     signals = _Signals()
     try:
@@ -83,12 +83,12 @@ def main() -> None:
     except SystemExit as ending:  # typer's own, which an interrupt becomes
         if ending.code != INTERRUPTED:
             raise
-        _explain(f"{signals.ended}: run the same command again, and it goes on", ending)
+        _explain(f"{signals.ended}: run the same command again: it continues", ending)
         sys.exit(signals.exit_code)
 
 
 class _Signals:
-    """Makes a clean end of what would be a sudden one: a scheduler's or a container's stop, a terminal that is closed."""
+    """Treats SIGTERM and SIGHUP (a scheduler, a container, a closed terminal) like an interrupt, so that work is closed."""
 
     def __init__(self) -> None:
         self.ended, self.exit_code = "interrupted", INTERRUPTED
@@ -97,7 +97,7 @@ class _Signals:
                 signal.signal(number, self._interrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Do what an interrupt does here: it may be asyncio's to say."""
+        """Call the current handler of SIGINT, which is asyncio's where a loop runs."""
         self.ended, self.exit_code = f"ended by {signal.Signals(number).name}", 128 + number
         interrupt = signal.getsignal(signal.SIGINT)
         if not callable(interrupt):  # started in the background

@@ -1,4 +1,4 @@
-"""`store`: what a workspace keeps, whether it is whole, and removing what is not wanted any more."""
+"""`store`: what a workspace holds, whether it is intact, and removing part of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["store"]
 
 store = typer.Typer(
-    help="Look after a workspace: what it keeps, whether it is whole, and removing some of it.", no_args_is_help=True
+    help="Inspect a workspace: what it holds, whether it is intact, and removing part of it.", no_args_is_help=True
 )
 
 Model = Annotated[
@@ -38,13 +38,13 @@ Outdated = Annotated[
         "verifiers than today's.",
     ),
 ]
-Damaged = Annotated[bool, typer.Option("--damaged", help="What is not what was stored.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")]
+Damaged = Annotated[bool, typer.Option("--damaged", help="Entries that differ from what was stored.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be removed, and remove nothing.")]
 
 
 @store.command()
 def info(workspace: Workspace = Path(".offtraj"), as_json: AsJSON = False) -> None:
-    """Show what is kept of whom, and read all of it: 1 when anything is damaged."""
+    """Show what the workspace holds, by model, and verify all of it; the exit code is 1 when anything is damaged."""
     from offtraj.api.workspace import inspect_workspace
     from offtraj.cli.console import show
 
@@ -53,7 +53,7 @@ def info(workspace: Workspace = Path(".offtraj"), as_json: AsJSON = False) -> No
         typer.echo(json.dumps(_described(found), indent=2, ensure_ascii=False))
     else:
         show(_completions(found), _verdicts(found))
-        state = "all whole" if found.whole else "damaged"
+        state = "intact" if found.whole else "damaged"
         typer.echo(f"{found.path}: {_megabytes(found.bytes)} on disk, {state}")
     for line in [*found.problems, *found.named]:
         typer.echo(f"damaged: {line}", err=True)
@@ -61,8 +61,8 @@ def info(workspace: Workspace = Path(".offtraj"), as_json: AsJSON = False) -> No
         typer.echo(f"and {found.damaged - len(found.named):,} more", err=True)
     if not found.whole:
         typer.echo(
-            f"`offtraj store prune --damaged --workspace {workspace}` removes what is damaged, and the next run makes "
-            "that anew",
+            f"`offtraj store prune --damaged --workspace {workspace}` removes damaged rows, and the next run makes "
+            "them again",
             err=True,
         )
         raise typer.Exit(1)
@@ -77,7 +77,7 @@ def prune(
     dry_run: DryRun = False,
     workspace: Workspace = Path(".offtraj"),
 ) -> None:
-    """Remove what all given options choose, and make the file smaller. Nobody else may be using the workspace."""
+    """Remove what all given options select, and shrink the file. No other process may use the workspace."""
     from offtraj.api.spec import store_path
     from offtraj.api.workspace import prune_workspace
 
@@ -86,7 +86,7 @@ def prune(
     )
     if done.salvaged is not None:
         typer.echo(
-            f"the file was broken, and was made anew of what could be read: {done.salvaged.completions:,} completions, "
+            f"the file was broken, and was rebuilt from what could be read: {done.salvaged.completions:,} completions, "
             f"{done.salvaged.verdicts:,} verdicts"
         )
     else:
@@ -97,9 +97,7 @@ def prune(
     if not dry_run:
         typer.echo(f"{store_path(workspace)}: {_megabytes(done.before)} before, {_megabytes(done.after)} now")
     if done.not_shrunk:
-        typer.echo(
-            f"the file could not be made smaller ({done.not_shrunk}); what is stored next takes the room", err=True
-        )
+        typer.echo(f"the file could not be made smaller ({done.not_shrunk}); the free space is reused", err=True)
 
 
 def _completions(found: Inspection) -> Table:
@@ -107,7 +105,7 @@ def _completions(found: Inspection) -> Table:
     ordered = sorted(found.completions.items(), key=lambda item: (item[0] or ("", "", ""), item[1].last))
     for origin, kept in ordered:
         if origin is None:
-            names = ("not known: kept by an earlier version", "", "")
+            names = ("not known: stored by an earlier version", "", "")
         else:
             how = ", ".join(f"{name} {value}" for name, value in _sampling(origin).items())
             names = (origin.model, _short(origin.identity), how)
@@ -118,14 +116,14 @@ def _completions(found: Inspection) -> Table:
 def _sampling(origin: Origin) -> dict[str, Any]:
     try:
         return dict(json.loads(origin.sampling))
-    except ValueError:  # what is told of completions may be damaged, too; nothing hangs on it
+    except ValueError:  # descriptions of completions may be damaged, too
         return {"not readable": origin.sampling}
 
 
 def _verdicts(found: Inspection) -> Table:
     table = _table("Verdicts", "verifier")
     for verifier, kept in sorted(found.verdicts.items(), key=lambda item: item[0] or ""):
-        table.add_row(verifier or "not known: kept by an earlier version", *_figures(kept))
+        table.add_row(verifier or "not known: stored by an earlier version", *_figures(kept))
     return table
 
 
@@ -146,7 +144,7 @@ def _figures(kept: Kept) -> tuple[str, ...]:
 
 
 def _short(identity: str) -> str:
-    """Hashes by their first digits."""
+    """The identity with each hash shortened to its first 12 digits."""
     import re
 
     return re.sub(r"[0-9a-f]{40,}", lambda found: found[0][:12], identity)

@@ -136,7 +136,7 @@ class EngineSettings(_Part):
 class RunJudge(_Part):
     """The judge that the run was graded with."""
 
-    identity: str
+    identity: str | None = None
     """Identity under which the store keeps the judge's replies."""
     judge: JudgeSettings
     """Declaration of the judge."""

@@ -32,7 +32,7 @@ Rows = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set that is as it should be."""
+    """A data set without problems."""
     folder = tmp_path_factory.mktemp("sound")
     return make_dataset(write_small_benchmark(folder), folder / "set")
 
@@ -259,19 +259,21 @@ def test_without_a_models_tokenizer_the_rest_is_checked(
     text = spec.read_text().replace("recorded_as: Weak, tokenizer: words", f"recorded_as: Weak, tokenizer: {qwen3}")
     spec.write_text(text)
     make_dataset(spec, tmp_path / "set")
-    assert offtraj("check", "set").stdout.endswith("4 of 4 sets made again: as it should be\n")
+    assert offtraj("check", "set").stdout.endswith("4 of 4 sets rebuilt: OK\n")
     spec.write_text(text.replace(str(qwen3), "nowhere/to-be-found"))
     done = offtraj("check", "set", "--spec", spec)
     assert "weak cannot be used: the tokenizer of 'nowhere/to-be-found' cannot be loaded" in done.stderr
-    assert "not made again for want of these: guidability--other, guidability--weak, " in done.stderr  # for the shared
-    assert "0 of 4 sets made again" in done.stdout
+    assert (
+        "not rebuilt, because these are missing: guidability--other, guidability--weak, " in done.stderr
+    )  # for the shared
+    assert "0 of 4 sets rebuilt" in done.stdout
     assert f"{spec}: is not the spec that offtraj.json was made with" in done.stdout
 
 
 def test_the_command_names_what_differs_and_ends_with_1(copy: Path, offtraj: Run) -> None:
     done = offtraj("check", "set")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "made again: as it should be" in done.stdout
+    assert "rebuilt: OK" in done.stdout
     tamper(copy, SET, one_character)
     done = offtraj("check", "set")
     assert done.returncode == 1, done.stderr

@@ -169,8 +169,8 @@ def test_a_spec_is_built_and_its_model_run(spec: Path, offtraj: Run, tmp_path: P
     assert all(row["prompt_sha256"] and row["model_revision"].startswith("sha256:") for row in rows)
     assert len(pq.read_table(tmp_path / "run" / "outcomes.parquet")) == len(rows)
     solo = json.loads((tmp_path / "run" / "run.json").read_text())["solo"]
-    assert sum(solo["sums"].values()) == 6  # questions: how it does alone travels with the run
-    assert " alone " in done.stdout
+    assert sum(solo["sums"].values()) == 6  # questions: its solo score travels with the run
+    assert " solo " in done.stdout
     again = offtraj("run", spec, "--model", "weak", "--out", "run")
     assert "solo" not in again.stderr  # the data set is there already
     trajectories = pq.read_table(

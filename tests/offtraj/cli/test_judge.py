@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from support.background import in_background
-from support.factories import SPEC, write_small_benchmark
+from support.factories import SPEC, make_record, write_small_benchmark
 from support.judge import CORRECT, WRONG, JudgeServer, judging, standard, student
 from support.server import CompletionServer, serving
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_graded_again_is_said(offtraj: Run, tmp_path: Path, argum
 
 def test_a_run_whose_judge_does_not_speak_chat_is_refused_with_its_kind(offtraj: Run, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    judge = {"judge": {"model": "j", "engine": "e"}, "engine": {"kind": "vllm"}}
+    judge = {"identity": "j", "judge": {"model": "j", "engine": "e"}, "engine": {"kind": "vllm"}}
     (tmp_path / "old" / "run.json").write_text(json.dumps({"model": {"id": "m"}, "judge": judge}))
     done = offtraj("regrade", "old")
     assert done.returncode == 2
@@ -167,11 +167,11 @@ def test_the_audit_of_a_run_of_0_1_0_is_read(tmp_path: Path) -> None:
     audit = {"passes": 4, "confirmed": 3, "canaries": 2, "accepted": 1, "unruled": 5}
     shares = {"agreement": 0.75, "false_positive_rate": 0.5}
     (tmp_path / "scores.json").write_text(json.dumps({"audit": audit | shares}))
-    report = RunFolder(tmp_path, {}).audit
+    report = RunFolder(tmp_path, make_record()).audit
     assert report == AuditReport(passes=4, confirmed=3, controls=2, accepted=1, unruled=5)
     assert report.to_json() == {**report._asdict(), **shares}
     (tmp_path / "scores.json").write_text(json.dumps({"audit": report.to_json()}))
-    assert RunFolder(tmp_path, {}).audit == report
+    assert RunFolder(tmp_path, make_record()).audit == report
     (tmp_path / "scores.json").write_text(json.dumps({"audit": {**audit, "passes": None}}))
     with pytest.raises(DataError, match=r"scores.json: cannot be read"):
-        _ = RunFolder(tmp_path, {}).audit
+        _ = RunFolder(tmp_path, make_record()).audit

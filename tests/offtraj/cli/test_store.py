@@ -201,15 +201,15 @@ def test_a_damaged_completion_stops_a_build_until_it_is_removed(built: Path, tmp
     assert offtraj("store", "info").returncode == 0
 
 
-def test_a_broken_file_is_mended(built: Path, offtraj: Run) -> None:
+def test_a_broken_file_is_repaired(built: Path, offtraj: Run) -> None:
     os.truncate(built, built.stat().st_size - 8192)
     done = offtraj("build", "spec.yaml", "--out", "set")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    mended = offtraj("store", "prune", "--damaged")
-    assert mended.returncode == 0, mended.stderr
-    assert re.search(r"was rebuilt from what could be read: [1-9]\d* completions, \d+ verdicts", mended.stdout)
+    repaired = offtraj("store", "prune", "--damaged")
+    assert repaired.returncode == 0, repaired.stderr
+    assert re.search(r"was rebuilt from what could be read: [1-9]\d* completions, \d+ verdicts", repaired.stdout)
     assert offtraj("build", "spec.yaml", "--out", "set").returncode == 0
 
 

@@ -120,7 +120,7 @@ def test_an_audit_that_cannot_be_read_is_said(tmp_path: Path, audit: str) -> Non
 def test_outcomes_that_are_none_are_said(tmp_path: Path) -> None:
     run = write(tmp_path / "run", make_record(), make_outcomes())
     (run.path / OUTCOMES).write_text("mine")
-    with pytest.raises(DataError, match="no outcomes that this version reads"):
+    with pytest.raises(DataError, match="outcomes that this version reads"):
         _ = read_run(run.path).scores
 
 
