@@ -155,7 +155,7 @@ def test_a_limit_is_written_down(spec: Path, offtraj: Run, tmp_path: Path) -> No
         ("unclosed", [], 1, "individual questions: 0 kept; dropped: never_solved: 6"),
         ("one-question", [], 1, "none on another question"),
         ("nothing-qualifies", ["--test", "guidability"], 1, "nothing qualifies for any set"),
-        ("code", [], 2, "this version cannot verify the domain 'code' yet"),
+        ("code", [], 2, "domain: expected 'math', got 'code'"),
         ("vllm", [], 1, "`python` of the engine: 'no/python': there is no such interpreter: give the path of one"),
     ],
 )  # fmt: skip
