@@ -15,6 +15,7 @@ from offtraj.engines.openai.endpoint import open_endpoint
 from offtraj.engines.vllm.server import open_server
 from offtraj.errors import EngineError
 from offtraj.spec import EngineSpec, OpenAISpec, SpecFile, TransformersSpec, VllmSpec
+from offtraj_builders.definitions import closes_thinking
 
 __all__ = ["PROBES", "Examined", "Probes", "examine_engine", "forces_answers"]
 
@@ -52,9 +53,9 @@ async def examine_engine(spec: EngineSpec, examined: Examined) -> AsyncIterator[
 
 
 def forces_answers(file: SpecFile) -> bool:
-    """Whether some prefixes of a spec end the thinking (answer-forcing)."""
-    guidability = file.spec.tests.guidability
-    return guidability is not None and "answer-forcing" in guidability.variants
+    """Whether some prefixes of a spec end the thinking."""
+    declared = file.spec.tests.declared()
+    return any(closes_thinking(name, variant) for name, test in declared.items() for variant in test.variants)
 
 
 async def _transformers(spec: TransformersSpec, examined: Examined) -> AsyncIterator[Finding]:
