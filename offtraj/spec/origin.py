@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-from offtraj.errors import HubError, SpecError
+from offtraj.errors import HubError, SpecError, first_line
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
@@ -141,7 +141,7 @@ class HubFile:
         except SpecError:
             raise
         except Exception as error:  # the client raises what its transport raises
-            detail = (str(error).strip() or "(no message)").splitlines()[0]
+            detail = first_line(error, empty="(no message)")
             raise HubError(f"{self.name}: cannot be fetched from the Hub: {type(error).__name__}: {detail}") from error
         self._check_size(fetched.stat().st_size)
         return LocalFile(fetched).read()
