@@ -162,10 +162,10 @@ def built(tmp_path: Path, offtraj: Run) -> Path:
     return tmp_path / ".offtraj" / "store.sqlite"
 
 
-def test_info_says_what_is_kept_and_that_it_is_whole(built: Path, offtraj: Run) -> None:
+def test_info_says_what_is_kept_and_that_it_is_intact(built: Path, offtraj: Run) -> None:
     done = offtraj("store", "info")
     assert (done.returncode, done.stderr) == (0, "")
-    for part in ("weak", "other", "guide", "recorded:", "rule-", "store.sqlite: 0.1 MB on disk, all whole"):
+    for part in ("weak", "other", "guide", "recorded:", "rule-", "store.sqlite: 0.1 MB on disk, intact"):
         assert part in done.stdout
     said = json.loads(offtraj("store", "info", "--json").stdout)
     assert said["whole"] is True
