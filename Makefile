@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 VLLM ?= .vllm
 WORKERS ?= 3
 
-.PHONY: install vllm quickstart pocket test check lint types unit format schema schema-check lock lock-vllm benchmarks clean
+.PHONY: install vllm quickstart pocket test check lint types unit docs format schema schema-check lock lock-vllm benchmarks clean
 
 install: $(INSTALLED)  ## Make the environment
 
@@ -28,13 +28,13 @@ $(VLLM)/.installed: requirements-vllm.lock
 quickstart: $(INSTALLED)  ## The twin tests for real, in minutes; ALL=1 for the whole family
 	$(BIN)/offtraj quickstart $(if $(ALL),--all)
 
-pocket: $(INSTALLED)  ## Train the whole family of pocket reasoners anew: hours
+pocket: $(INSTALLED)  ## Train all pocket models again: hours
 	$(BIN)/offtraj train --out specs/quickstart/models
 	$(BIN)/python benchmarks/family.py --cards
 
 test: check unit  ## Lint, types and all tests
 
-check: lint types schema-check  ## What can be said without running a test, in seconds
+check: lint types schema-check docs  ## Everything but the tests
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -48,6 +48,9 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+docs: $(INSTALLED)  ## Build the documentation into site/; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 format: $(INSTALLED)  ## Put the code in shape
 	$(BIN)/ruff check --fix .

@@ -98,6 +98,7 @@ def test_public_names_are_said_sorted_and_there(package: object) -> None:
 
 
 def test_the_versions_agree() -> None:
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest is not None
-    assert newest[1] in (offtraj.__version__, "Unreleased")
+    versions = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] in (offtraj.__version__, "Unreleased")
+    assert next(version for version in versions if version != "Unreleased") == offtraj.__version__
+    assert f"\nversion: {offtraj.__version__}\n" in (ROOT / "CITATION.cff").read_text()

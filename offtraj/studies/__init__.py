@@ -1,3 +1,3 @@
-"""Studies of training: the pocket models, trained from nothing."""
+"""Studies of training: the pocket models, trained from scratch."""
 
 __all__: list[str] = []

@@ -1,3 +1,3 @@
-"""Pocket models: language models of a million parameters that think before they answer."""
+"""Pocket models: language models of about a million parameters that think before they answer."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A member's model card: how it was trained, and what was measured of it. Every number is computed."""
+"""Model cards of pocket models: training and measured scores. Every number is computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Measured", "measure", "write_card"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A member's figures, as the lines of a table."""
+    """A model's scores, as lines of a table; `columns` are positions or ratios in percent, then the average."""
 
     questions: int
     sampling: SamplingSpec
@@ -30,9 +30,9 @@ class Measured:
 
 
 def measure(sampling: SamplingSpec, solve_rates: Mapping[str, int], cells: Sequence[Cell]) -> Measured:
-    """What a run of the family's spec, and the solo samples before it, say of a member."""
+    """The table of a model's scores, from its solo solve rates and the cells of its run."""
     axis_values = sorted({axis_value for cell in cells if (axis_value := cell.axis_value) is not None})
-    lines = [("alone", [*[""] * len(axis_values), str(score_solo({"": solve_rates}) or "–")])]
+    lines = [("solo", [*[""] * len(axis_values), str(score_solo({"": solve_rates}) or "–")])]
     groups: dict[tuple[str, str], dict[float | None, Cell]] = {}
     for cell in cells:
         if cell.subset == "individual" and cell.guide is None:
@@ -46,7 +46,7 @@ def measure(sampling: SamplingSpec, solve_rates: Mapping[str, int], cells: Seque
 
 
 def write_card(folder: Path, measured: Measured | None) -> None:
-    """Write a member's `README.md` from its training's record and its figures."""
+    """Write the `README.md` of a model's folder, from its training record and its scores, if measured."""
     import jinja2
 
     record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a member reads while it is trained: token ids, and which of them it is to write itself."""
+"""Training batches of pocket models: token ids and labels, drawn from a recipe's seed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Examples"]
 
 _BATCH = 16  # sequences
-_DRILLS = 2  # of them, rows of sums without a problem around them
-_SUMS = 18  # in such a row
-_POOL = 16  # batches that are sorted by length together, so that little is padded
+_DRILLS = 2  # of them, sequences of sums without a problem
+_SUMS = 18  # in such a sequence
+_POOL = 16  # batches whose sequences are sorted by length together, which reduces padding
 _FEW_EVENTS = 3  # in the problems of the first tenth of the steps
 _UNLEARNED = -100  # as `cross_entropy` ignores
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token ids and labels, both (sequences, tokens); a label of -100 is not learned."""
+    """Token ids and labels, both of shape (sequences, tokens); a label of -100 is ignored by the loss."""
 
     ids: torch.Tensor
     labels: torch.Tensor
@@ -39,10 +39,10 @@ class _Sequence:
 
 
 class Examples:
-    """The batches of a recipe's training: each follows from its number alone, so that training can go on anywhere."""
+    """The batches of a recipe's training. Each is determined by its number, so training can resume at any step."""
 
     def __init__(self, recipe: Recipe, tokenizer: Any) -> None:
-        """Render the chat template once, around the place where the question goes."""
+        """Tokenise the chat template before and after the question."""
         self._recipe = recipe
         self._tokenizer = tokenizer
         rendered = tokenizer.apply_chat_template(
@@ -54,7 +54,7 @@ class Examples:
         self._end: int = tokenizer.eos_token_id
 
     def batches(self, start: int = 0) -> Iterator[Batch]:
-        """The batches from number `start` on, without end."""
+        """An endless iterator over batches, from number `start`."""
         pool = start // _POOL
         skip = start % _POOL
         while True:
@@ -62,7 +62,7 @@ class Examples:
             pool, skip = pool + 1, 0
 
     def _pool(self, number: int) -> list[Batch]:
-        # One stream for what all members read alike, so that a dose changes nothing but the slips.
+        # One stream for everything that the models share, so that the dose changes the slips only.
         rng = Random(f"{self._recipe.seed}/{number}")
         early = number * _POOL < self._recipe.steps // 10
         size = _BATCH - _DRILLS
@@ -131,7 +131,7 @@ def _training_problem(rng: Random, most_events: int) -> Problem:
 
 
 def _sum(rng: Random) -> tuple[str, str]:
-    """` 12 + 5 =` and ` 17.`, of numbers such as the problems have."""
+    """A sum and its result, such as ` 12 + 5 =` and ` 17.`, with numbers distributed as in the problems."""
     while True:
         measured = rng.random() < 0.3
         held = rng.randint(0, 198) if measured else 2 * rng.randint(0, 99)

@@ -1,4 +1,4 @@
-"""Training several members side by side, a core each."""
+"""Training several pocket models in parallel, one process and core each. Training one is left to `training`."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from offtraj.studies.pocket.training import RECORD, train
 __all__ = ["choose", "train_family"]
 
 _Told = tuple[str, int] | None
-"""A member and the steps it has made; `None` when there are no more."""
+"""A model's name and the steps that it completed; `None` ends the stream."""
 
 
 def choose(names: Sequence[str], *, seed: int | None) -> list[Recipe]:
-    """The recipes of members, all of them when none is named; `seed` in place of their own.
+    """The recipes of the named models, or of all when none is named; `seed` replaces their own.
 
     Raises:
         UsageError: for an unknown name.
     """
     for name in names:
         if name not in FAMILY:
-            raise UsageError(f"{name!r}: the family has no such member, but {', '.join(FAMILY)}")
+            raise UsageError(f"{name!r}: there is no pocket model of this name: choose from {', '.join(FAMILY)}")
     recipes = [FAMILY[name] for name in dict.fromkeys(names or FAMILY)]
     return recipes if seed is None else [replace(recipe, seed=seed) for recipe in recipes]
 
 
 def train_family(recipes: Sequence[Recipe], out: Path, *, jobs: int, progress: Progress = no_progress) -> list[Path]:
-    """Train members into folders of `out`; those that are there already, by the same recipe, stay as they are.
+    """Train models and return their folders in `out`; a folder that was made by the same recipe is kept.
 
-    Each runs in a process of its own, `jobs` at a time, the longest first. They end when this one does.
+    Each model has its own process, `jobs` at a time, the longest training first. The processes end with this one.
 
     Raises:
-        OutputError: when a folder holds something else.
+        OutputError: when a folder has other content.
         OfftrajError: as `train` does.
     """
     missing = [recipe for recipe in recipes if not _is_there(out / recipe.name, recipe)]
@@ -54,7 +54,7 @@ def train_family(recipes: Sequence[Recipe], out: Path, *, jobs: int, progress: P
         told: Queue[_Told] = context.Queue()
         stop = context.Event()
         advances = {recipe.name: progress(f"train {recipe.name}", recipe.trained_steps) for recipe in missing}
-        # A thread reads what the processes tell, so that none waits for the progress bar.
+        # A thread reads the messages of the processes, so that none waits for the progress bar.
         listener = Thread(target=_listen, args=(told, advances))
         listener.start()
         try:
@@ -79,18 +79,18 @@ def _listen(told: Queue[_Told], advances: Mapping[str, OnProgress]) -> None:
 
 
 class _Link(NamedTuple):
-    """A training process's side of what it shares with its parent."""
+    """What a training process shares with its parent."""
 
     told: Queue[_Told]
     stop: Event
     parent: int
 
 
-_links: list[_Link] = []  # one, in a training process; none elsewhere
+_links: list[_Link] = []  # one entry in a training process, otherwise empty
 
 
 def _begin(told: Queue[_Told], stop: Event, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
     _links.append(_Link(told, stop, parent))
 
 
@@ -111,7 +111,7 @@ def _is_there(folder: Path, recipe: Recipe) -> bool:
     try:
         made_by = json.loads((folder / RECORD).read_text(encoding="utf-8"))["recipe"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise OutputError(f"{folder}: exists, and is no member of the family: choose another --out") from None
+        raise OutputError(f"{folder}: exists and is not a pocket model: choose another --out") from None
     if made_by != asdict(recipe):
-        raise OutputError(f"{folder}: was made by another recipe: remove it, or choose another --out")
+        raise OutputError(f"{folder}: was trained by another recipe: remove it, or choose another --out")
     return True

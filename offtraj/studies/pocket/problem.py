@@ -1,20 +1,20 @@
-"""The pocket models' problems: somebody has some things, months go by, how many are there now?
+"""The pocket models' problems: a person has some things, events change their number, how many are there now?
 
 A problem is drawn from a seeded generator. It has
 
 - a person (24 names) and a thing (16 that are counted, 8 that are measured);
 - 2 to 9 events, each in a month of its own, in the months' order. Of the amounts, 60 % are 1 to 9, 30 % are 10 to
   20, and 10 % are 21 to 60; where the thing is measured, half of them have `.5` added. One event in ten doubles
-  or halves what is there. What is there stays between 0 and 99 all the time;
+  or halves the number, which always stays between 0 and 99;
 - for a quarter of the problems, a second person with the same things and one to three events of their own, in
   further months: a decoy;
 - for a sixth of the events, a remark in parentheses that changes nothing.
 
-How hard a problem is follows from the number of events, the size of the amounts, and the decoy.
+Difficulty depends on the number of events, the size of the amounts, and the decoy.
 
-**Train and test cannot overlap.** A problem's *skeleton* is what has to be computed: the start and the events'
-kinds and amounts, without names, things, months, remarks and the decoy. The skeleton's hash says to which split a
-problem belongs, so that no test problem is a training problem in other words.
+**Train and test do not overlap.** A problem's *skeleton* is its computation: the start and the events' kinds and
+amounts, without names, things, months, remarks and the decoy. The skeleton's hash determines the split, so no test
+problem is a rephrased training problem.
 """
 
 from __future__ import annotations
@@ -72,23 +72,23 @@ _VERBS: dict[Kind, tuple[str, ...]] = {
 _REMARKS = ("at the fair", "a gift", "by mistake", "on a Monday", "for a friend", "just in time")
 MOST_EVENTS = 9
 _MOST = 2 * 99  # halves
-_TEST_SHARE = 10  # one skeleton of so many belongs to the test split
+_TEST_SHARE = 10  # one in ten skeletons belongs to the test split
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happens to a person's things in a month."""
+    """A change of a person's number of things, in a month."""
 
     month: str
     who: str
     kind: Kind
     verb: str
     amount: int
-    """In halves; 0 where the kind says it all."""
+    """In halves; 0 for `double` and `halve`."""
     remark: str = ""
 
     def apply(self, held: int) -> int:
-        """What is there afterwards, in halves."""
+        """The number afterwards, in halves, given the number before."""
         match self.kind:
             case "gain":
                 return held + self.amount
@@ -108,22 +108,22 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem and all that is needed to solve it."""
+    """A problem with its events and decoy."""
 
     who: str
     thing: str
     start: int
     """In halves."""
     events: tuple[Event, ...]
-    """The person's own, in the months' order."""
+    """The person's own events, in the order of months."""
     decoy: tuple[str, int] | None
-    """Another person and what they have, in halves."""
+    """Another person and their number of things at the start, in halves."""
     told: tuple[Event, ...]
-    """All events, the decoy's too, in the months' order."""
+    """All events, including the decoy's, in the order of months."""
 
     @property
     def question(self) -> str:
-        """The problem as it is put."""
+        """The text of the problem."""
         sentences = [f"{self.who} has {show(self.start)} {self.thing}."]
         if self.decoy is not None:
             sentences.append(f"{self.decoy[0]} has {show(self.decoy[1])}.")
@@ -140,7 +140,7 @@ class Problem:
 
     @property
     def skeleton(self) -> tuple[int, ...]:
-        """What has to be computed, and nothing else."""
+        """The computation: start and events, as integers."""
         kinds = {"gain": 1, "lose": -1}
         return (
             self.start,
@@ -152,17 +152,17 @@ class Problem:
 
     @property
     def split(self) -> Split:
-        """Where the problem belongs, by its skeleton's hash."""
+        """The split of the problem, determined by its skeleton's hash."""
         return "test" if int(content_id("pocket/1", self.skeleton)[:8], 16) % _TEST_SHARE == 0 else "train"
 
 
 def show(halves: int) -> str:
-    """A number of halves as a decimal number: `7`, `3.5`."""
+    """A number of halves as a decimal numeral, such as `7` or `3.5`."""
     return f"{halves // 2}.5" if halves % 2 else str(halves // 2)
 
 
 def draw(rng: Random, *, most_events: int = MOST_EVENTS) -> Problem:
-    """One problem, of either split."""
+    """One problem, of either split, drawn from a generator."""
     who, other = rng.sample(NAMES, 2)
     thing = rng.choice(THINGS)
     measured = thing in _MEASURED
@@ -184,7 +184,7 @@ def draw(rng: Random, *, most_events: int = MOST_EVENTS) -> Problem:
 
 
 def problems(split: Split, seed: int, *, most_events: int = MOST_EVENTS) -> Iterator[Problem]:
-    """Problems of a split without end; the same ones for the same seed."""
+    """An endless iterator over problems of a split, determined by the seed."""
     rng = Random(f"{split}/{seed}")
     while True:
         problem = draw(rng, most_events=most_events)
@@ -193,7 +193,7 @@ def problems(split: Split, seed: int, *, most_events: int = MOST_EVENTS) -> Iter
 
 
 def benchmark_rows(count: int, *, seed: int = 0) -> list[dict[str, str]]:
-    """Different test problems as a benchmark's rows: `id`, `question`, `answer`."""
+    """Distinct test problems as rows of a benchmark: `id`, `question`, `answer`."""
     drawn = dict.fromkeys(islice(problems("test", seed), 2 * count))
     chosen = islice(drawn, count)
     return [{"id": f"{n:03}", "question": p.question, "answer": p.answer} for n, p in enumerate(chosen)]

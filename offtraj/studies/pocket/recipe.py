@@ -1,4 +1,4 @@
-"""The family: what each member is, and how it is made."""
+"""The recipes of the pocket models: what determines the weights of each."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["FAMILY", "Recipe"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that a member's weights depend on, but for the versions of the libraries."""
+    """What determines a model's weights, apart from the versions of the libraries."""
 
     name: str
     says: str
-    """What it is there for, in a sentence."""
+    """Its purpose in one sentence, for the model card."""
     template: Template = "opens-thinking"
     slips: float = 0.0
-    """The dose: share of training traces in which a slip into another problem is noticed and mended."""
+    """The dose: share of training traces in which a slip into another problem is noticed and corrected."""
     hidden: int = 128
-    """Width; heads are 32 wide, two of them share keys and values."""
+    """Width of the hidden state; attention heads have 32 dimensions, with 1 or 2 key-value heads."""
     layers: int = 4
     steps: int = 3000
-    """Optimizer steps of the whole schedule."""
+    """Optimizer steps of the complete learning rate schedule."""
     stop_at: int | None = None
-    """Take the checkpoint at this step instead of the last: a model whose training was broken off."""
+    """Step at which training stops before the schedule ends; `None` for the complete schedule."""
     seed: int = 0
 
     @property
     def trained_steps(self) -> int:
-        """Steps that are really made."""
+        """Optimizer steps that are made: `stop_at`, or all of `steps`."""
         return self.steps if self.stop_at is None else self.stop_at
 
 
@@ -52,4 +52,4 @@ FAMILY: Mapping[str, Recipe] = MappingProxyType(
         )
     }
 )  # fmt: skip
-"""By name: the dose series is `fragile`, `dose-low`, `dose-middle`, `sturdy`."""
+"""Recipes by name. The dose series is `fragile`, `dose-low`, `dose-middle`, `sturdy`."""

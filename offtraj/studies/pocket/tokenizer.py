@@ -1,4 +1,4 @@
-"""The pocket models' tokenizer: byte-level BPE, as Qwen's, with a few hundred tokens."""
+"""The pocket models' tokenizer: byte-level BPE, as Qwen's, with at most 1,024 tokens."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _TURN = (
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n" + "{}" + "' }}{% endif %}"
 )
 _TEMPLATES: dict[Template, str] = {
-    "opens-thinking": _TURN.replace("{}", "<think>\\n"),  # as R1's: the model goes on inside its thinking
+    "opens-thinking": _TURN.replace("{}", "<think>\\n"),  # as R1's: the model continues inside its thinking
     "leaves-thinking": _TURN.replace("{}", ""),  # as Qwen3's: the model writes `<think>` itself
 }
 _VOCABULARY = 1024
 
 
 def make_tokenizer(template: Template) -> Any:
-    """The family's tokenizer; its members differ in the chat template only.
+    """The tokenizer of all pocket models, with the given chat template.
 
-    It is trained on the family's own texts, so that every word of theirs, and every number from 0 to 99
-    with and without the space before it, is one token; any other text falls back to bytes.
+    It is trained on their own texts: each of their words, and each number from 0 to 99 with or without a preceding
+    space, is one token. Other text falls back to bytes.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

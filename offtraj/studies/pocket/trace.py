@@ -1,4 +1,4 @@
-"""How a pocket model thinks: the traces that it is trained on."""
+"""Reasoning traces that pocket models are trained on: solutions of problems, with or without a slip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["CLOSE", "OPEN", "Piece", "solution", "solution_with_slip"]
 
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"
 
-# What a slip starts with. None of these is, or holds, the transition phrase of the recoverability test.
+# Phrases that introduce a slip. None contains the transition phrase of the recoverability test.
 _LEADS = ("Hmm.", "Hold on.", "Hmm, wait.", "One moment.", "Wait a moment.", "Let me look again.", "So.", "Let me see.")
 _RETURNS = (
     "No, that is another problem. This is about {who} and the {thing}.",
@@ -22,15 +22,15 @@ _RETURNS = (
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a training text."""
+    """A part of a training text."""
 
     text: str
     learned: bool
-    """Whether the model is to write it; what it is only to read is left out of the loss."""
+    """Whether its tokens are part of the loss; other text is context only."""
 
 
 def solution(rng: Random, problem: Problem) -> list[str]:
-    """The thinking in sentences, each with the white space before it; the answer last."""
+    """The thinking that solves a problem, as sentences, each with its leading white space."""
     sentences = [
         rng.choice(
             (
@@ -43,16 +43,16 @@ def solution(rng: Random, problem: Problem) -> list[str]:
 
 
 def answer(rng: Random, problem: Problem) -> str:
-    """What follows the thinking."""
+    """The text after the thinking, with the boxed answer."""
     value = f"\\boxed{{{problem.answer}}}"
     return rng.choice((f"The answer is {value}.", f"{problem.who} has {value} {problem.thing}."))
 
 
 def solution_with_slip(rng: Random, problem: Problem, other: Problem) -> list[Piece]:
-    """The thinking with a slip: a lead-in, a piece of another problem's thinking, and the way back.
+    """The thinking with a slip: a lead-in, part of another problem's thinking, and the correction.
 
-    The slip may stand before the first sentence and anywhere up to the last; the foreign piece ends
-    anywhere, in the middle of a word too. It is read, not learned; the way back computes from the start.
+    The slip stands before a sentence that is drawn uniformly. The foreign part ends at any character, also within a
+    word; it is not part of the loss. The correction computes from the start.
     """
     sentences = solution(rng, problem)
     at = rng.randrange(len(sentences))

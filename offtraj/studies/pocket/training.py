@@ -1,4 +1,4 @@
-"""Training a member of the family, on one core, from a recipe to a folder that transformers and vLLM load."""
+"""Training a pocket model on one core: from a recipe to a folder that transformers and vLLM load."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ __all__ = ["RECORD", "train"]
 RECORD = "training/record.json"
 _MATRICES, _REST = 0.01, 2e-3  # learning rates of Muon and AdamW
 _WARM_UP = 50  # steps
-_DECAY = 0.3  # the last share of the steps, over which the learning rates fall to nearly nothing
-_KEEP_EVERY = 100  # steps between two states that training can go on from
+_DECAY = 0.3  # final share of the steps, over which the learning rates fall to 2 %
+_KEEP_EVERY = 100  # steps between saved states
 _PURPOSE = "training a pocket model"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 
 
 @dataclass
 class _State:
-    """A training at a step."""
+    """Model, optimizers and losses at a step."""
 
     model: Any
     optimizers: Sequence[Any]
@@ -47,19 +47,19 @@ class _State:
 
 
 def train(recipe: Recipe, out: Path, on_progress: OnProgress = no_steps) -> Path:
-    """Train a member and write its folder: weights in bfloat16, tokenizer, and how it was trained.
+    """Train a model and return its folder: weights in bfloat16, tokenizer, and the record of the training.
 
-    It runs on one core, so that the same machine and libraries give the same weights, bit for bit. A training that
-    was interrupted goes on from its last kept state, at most a hundred steps back, and ends in the same weights.
+    Training uses one core, so the same machine and libraries give the same weights, bit for bit. An interrupted
+    training resumes from its last saved state, at most 100 steps back, and ends in the same weights.
 
     Args:
         recipe: What to train.
-        out: The member's folder; states are kept beside it until it is done.
-        on_progress: Told of steps that are done.
+        out: The model's folder; states are saved next to it until training ends.
+        on_progress: Called with the number of steps completed since the last call.
 
     Raises:
         MissingExtraError: without the `train` extra.
-        UsageError: when a state beside `out` is another recipe's.
+        UsageError: when the saved state next to `out` is of another recipe.
         OutputError: when the folder cannot be written.
     """
     torch = import_extra("torch", extra="train", purpose=_PURPOSE)
@@ -118,7 +118,7 @@ def _start(recipe: Recipe, tokenizer: Any) -> _State:
 
 
 def _rate(recipe: Recipe, step: int) -> float:
-    """The share of the learning rates that a step gets: up, level, down."""
+    """The factor of the learning rates at a step, from 0 to 1: warm-up, constant, linear decay."""
     level_until = round(recipe.steps * (1 - _DECAY))
     if step < level_until:
         return min(1.0, (step + 1) / _WARM_UP)
@@ -167,10 +167,12 @@ def _restore(state: _State, recipe: Recipe, path: Path) -> None:
         return
     try:
         kept = torch.load(path, weights_only=True)
-    except Exception as error:  # unpickling raises what it likes
-        raise UsageError(f"{path}: no state of a training: remove it to train {recipe.name!r} anew") from error
+    except Exception as error:  # unpickling raises any exception
+        raise UsageError(
+            f"{path}: not a saved training state: remove it to train {recipe.name!r} from the start"
+        ) from error
     if kept["recipe"] != asdict(recipe):
-        raise UsageError(f"{path}: the state of a training by another recipe: remove it to train {recipe.name!r} anew")
+        raise UsageError(f"{path}: a saved state of another recipe: remove it to train {recipe.name!r} from the start")
     state.model.load_state_dict(kept["model"])
     for optimizer, values in zip(state.optimizers, kept["optimizers"], strict=True):
         optimizer.load_state_dict(values)
@@ -205,7 +207,7 @@ def _record(recipe: Recipe, state: _State, files: Mapping[str, str]) -> dict[str
 
 
 def _write_losses(folder: Path, recipe: Recipe, losses: Sequence[float]) -> None:
-    """The curve, averaged over 25 steps a point, as numbers and as a picture."""
+    """Write the loss curve as CSV and SVG, averaged over 25 steps a point."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -55,7 +55,7 @@ def test_its_card_was_written_from_its_record_and_measurements(name: str) -> Non
     for file, digest in record(name)["sha256"].items():
         assert f"| `{file}` | `{digest}` |" in card
     assert "Not measured yet" not in card
-    assert re.search(r"\| alone \|.*\d\d?\.\d \(", card)
+    assert re.search(r"\| solo \|.*\d\d?\.\d \(", card)
 
 
 def test_it_fits_into_what_a_wheel_may_weigh() -> None:

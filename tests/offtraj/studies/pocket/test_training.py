@@ -87,7 +87,9 @@ def test_what_was_interrupted_goes_on_and_ends_in_the_same_weights(
     assert (tmp_path / "again" / "training" / "loss.csv").read_bytes() == (whole / "training" / "loss.csv").read_bytes()
 
 
-@pytest.mark.parametrize(("kept", "message"), [("other", "by another recipe"), ("garbage", "no state of a training")])
+@pytest.mark.parametrize(
+    ("kept", "message"), [("other", "of another recipe"), ("garbage", "not a saved training state")]
+)
 def test_another_trainings_state_is_not_gone_on_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, message: str
 ) -> None:
@@ -124,14 +126,14 @@ def test_a_family_is_trained_side_by_side_and_once(tmp_path: Path) -> None:
         train_family([replace(recipes[0], seed=9)], tmp_path / "out", jobs=1)
     (tmp_path / "out" / "tiny").mkdir()
     (tmp_path / "out" / "tiny" / "thesis.tex").write_text("x")
-    with pytest.raises(OutputError, match="is no member"):
+    with pytest.raises(OutputError, match="is not a pocket model"):
         train_family([TINY], tmp_path / "out", jobs=1)
 
 
 def test_members_are_chosen_by_name() -> None:
     assert [recipe.name for recipe in choose([], seed=None)] == list(FAMILY)
     assert choose(["weak", "weak"], seed=3) == [replace(FAMILY["weak"], seed=3)]
-    with pytest.raises(UsageError, match="'nobody': the family has no such member, but sturdy"):
+    with pytest.raises(UsageError, match="'nobody': there is no pocket model of this name: choose from sturdy"):
         choose(["nobody"], seed=None)
 
 
