@@ -11,7 +11,7 @@ from support.kills import asked_twice, kill_until_done, undisturbed
 from support.proxy import at_random, proxying
 from support.server import serving
 
-OPTIONS = {"timeout": 2.0, "max_retries": 8, "max_wait": 20.0, "concurrency": 32}
+OPTIONS: dict[str, Any] = {"timeout": 2.0, "max_retries": 8, "max_wait": 20.0, "concurrency": 32}
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(tmp_path: Path, r1: Path) -> None:

@@ -23,7 +23,7 @@ SPEC = Path(__file__).parents[1] / "specs" / "recorded.yaml"
 @pytest.fixture(scope="module")
 def built(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recorded")
-    command = [sys.executable, "-m", "offtraj", "build", SPEC, "--out", "set"]
+    command = [sys.executable, "-m", "offtraj", "build", str(SPEC), "--out", "set"]
     environment = {**os.environ, "OFFTRAJ_DATA": str(data), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -128,7 +128,7 @@ def test_every_think_style_is_split_and_put_together_again(thinking: dict[Any, A
 
 
 def test_a_model_is_scored_on_it_end_to_end(built: Path, r1: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "offtraj", "run", built, "--model", r1, "--on", "r1-llama-8b", "--limit", "6"]
+    command = [sys.executable, "-m", "offtraj", "run", str(built), "--model", str(r1), "--on", "r1-llama-8b", "--limit", "6"]
     with in_background(
         lambda: serving(lambda ids, seed: f"So it is {len(ids)}.</think>\\boxed{{{seed % 10}}}")
     ) as server:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page, Request
 
 __all__ = ["Visit", "browser_or_skip", "visit"]
 
@@ -42,10 +42,18 @@ class Visit:
         self.page = page
         self.foreign: list[str] = []
         self.complaints: list[str] = []
-        page.on("request", lambda request: request.url.startswith("file:") or self.foreign.append(request.url))
+        page.on("request", self._note_request)
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (self.complaints.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", self._note_dialog)
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith("file:"):
+            self.foreign.append(request.url)
+
+    def _note_dialog(self, dialog: Dialog) -> None:
+        self.complaints.append(dialog.message)
+        dialog.dismiss()
 
     def opened(self) -> str:
         """Wait for a trajectory, and say its key."""

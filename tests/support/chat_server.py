@@ -126,7 +126,7 @@ class ChatServer:
 
     def _choice(self, body: dict[str, Any], ids: list[int], index: int, *, chat: bool) -> dict[str, Any]:
         self._calls += 1
-        settings = {
+        settings: dict[str, Any] = {
             **self.defaults,
             **{name: body[name] for name in ("top_k", "min_p", "repetition_penalty") if name in body},
         }
@@ -134,14 +134,14 @@ class ChatServer:
         greedy = body["temperature"] == 0 or top_k == 1
         seed = body.get("seed", 0) + index if "seed" in self.heeds else self._calls
         draw = Random("greedy" if greedy else f"{seed}/{None if top_k in (-1, 0) else top_k}")
-        prompt = self._tokenizer.decode(ids)
+        prompt = str(self._tokenizer.decode(ids))
         end = self._tokenizer.eos_token
         whole = self._tokenizer(self.write(prompt, draw) + end, add_special_tokens=False)["input_ids"]
         written = whole[: body["max_tokens"]]
         ended = len(written) == len(whole)
         shown = written[:-1] if ended else written
         skip = body.get("skip_special_tokens", True) if "skip_special_tokens" in self.heeds else True
-        text = self._tokenizer.decode(shown, skip_special_tokens=skip)
+        text = str(self._tokenizer.decode(shown, skip_special_tokens=skip))
         choice: dict[str, Any] = {"index": index, "finish_reason": "stop" if ended else "length"}
         if self.echoes:
             choice["token_ids"] = written

@@ -74,7 +74,9 @@ class Undisturbed:
 
 def undisturbed(folder: Path, proxy: Proxy) -> Undisturbed:
     """Build and run once, through a proxy that does nothing."""
-    seconds, first, wanted = {}, {}, {}
+    seconds: dict[Sequence[str], float] = {}
+    first: dict[Sequence[str], float] = {}
+    wanted: dict[Sequence[str], frozenset[str]] = {}
     for command in (BUILD, RUN):
         before, started = len(proxy.exchanges), time.monotonic()
         subprocess.run([*COMMAND, *command], cwd=folder, env=_environment(proxy), capture_output=True, check=True)

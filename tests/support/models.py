@@ -114,7 +114,7 @@ def make_tokenizer(template: Template) -> Any:
         tags = [AddedToken(tag, normalized=False, special=False) for tag in ("<think>", "</think>")]
         tokenizer.add_tokens(tags)
     end = "<|end|>" if template == "r1" else "<|im_end|>"
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         eos_token=end,
         pad_token=end,
@@ -145,7 +145,7 @@ def make_model(folder: Path, template: Template = "qwen3", *, context: int = 204
     )
     model = Qwen3ForCausalLM(config)
     # Defaults as real models have them: the engine must not let them into the test.
-    model.generation_config = GenerationConfig(
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=[tokenizer.eos_token_id], do_sample=True, top_k=20, temperature=0.9, repetition_penalty=1.3
     )
     model.save_pretrained(folder)

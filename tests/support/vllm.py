@@ -109,7 +109,7 @@ def vllm_python() -> Path | None:
     path = Path(named) if named else ROOT / ".vllm" / "bin" / "python"
     if not path.exists():
         return None
-    probe = [path, "-P", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"]
+    probe = [str(path), "-P", "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('vllm') is None)"]
     return path if subprocess.run(probe, check=False, capture_output=True).returncode == 0 else None
 
 

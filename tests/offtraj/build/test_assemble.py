@@ -100,7 +100,9 @@ def test_the_same_inputs_give_the_same_bytes(spec: Path, offtraj: Run, tmp_path:
 
 
 def test_the_manifest_says_what_was_kept_and_dropped(spec: Path, offtraj: Run, tmp_path: Path) -> None:
-    rows = [{"id": q.id, "question": q.text, "answer": q.gold} for q in map(make_question, range(6))]
+    rows: list[dict[str, object]] = [
+        {"id": q.id, "question": q.text, "answer": q.gold} for q in map(make_question, range(6))
+    ]
     rows += [{"id": "none", "question": "x", "answer": None}, {"id": "odd", "question": "x", "answer": "e^{-\n"}]
     write_jsonl(tmp_path / "questions.jsonl", rows)
     done = offtraj("build", spec, "--out", "set")
@@ -261,7 +263,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(spec: Path, offtraj: Ru
 
 def test_a_kill_at_any_moment_loses_nothing(spec: Path, tmp_path: Path) -> None:
     """Killed at twelve random moments and started again, it ends in the same bytes as when undisturbed."""
-    command = [sys.executable, "-m", "offtraj", "build", spec, "--out", "set", "--workspace", "w"]
+    command = [sys.executable, "-m", "offtraj", "build", str(spec), "--out", "set", "--workspace", "w"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     subprocess.run([*command[:-1], "undisturbed"], cwd=tmp_path, env=environment, capture_output=True, check=True)
     expected = digest(tmp_path / "set")
@@ -283,7 +285,7 @@ def test_a_kill_at_any_moment_loses_nothing(spec: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_with_130_and_goes_on_later(spec: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "offtraj", "build", spec, "--out", "set", "--workspace", "w"]
+    command = [sys.executable, "-m", "offtraj", "build", str(spec), "--out", "set", "--workspace", "w"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
     while "solo weak" not in process.stderr.readline():
@@ -308,7 +310,7 @@ def test_a_kill_while_solo_samples_come_from_a_server_asks_for_nothing_twice(
         """Thinking goes on where the template opened it; q0 and q1 are hard."""
         time.sleep(0.02)
         choice = seed % 4  # each once in four seeds that follow each other
-        found = re.search(r"What is (\d+)0 \+ 1\?", tokenizer.decode(ids))
+        found = re.search(r"What is (\d+)0 \+ 1\?", str(tokenizer.decode(ids)))
         number = 0 if found is None else int(found[1])
         right = choice < {0: 0, 1: 1}.get(number, 4)
         return make_response(number, 10 * number + 1 if right else 999, sentences=10 + choice).removeprefix("<think>\n")

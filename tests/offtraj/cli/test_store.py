@@ -263,7 +263,7 @@ def test_info_of_a_workspace_in_use_and_prune_that_waits_for_its_end(built: Path
 def test_a_full_disk_stops_a_build_and_with_room_the_same_command_goes_on(tmp_path: Path, offtraj: Run) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1000k", "tmpfs", disk]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1000k", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no small disk can be mounted here")
     spec = write_small_benchmark(tmp_path)

@@ -25,9 +25,8 @@ def model(qwen3: Path) -> Model:
 def make_request(model: Model, question: str, samples: int = 1, **params: float) -> Request:
     assert model.format is not None
     prompt = model.format.solo(question)
-    values = SamplingParams(
-        **{"temperature": 0.6, "top_p": 0.95, "max_tokens": len(prompt.ids) + 12, "seed": 0, **params}
-    )  # type: ignore[arg-type]
+    defaults = SamplingParams(temperature=0.6, top_p=0.95, max_tokens=len(prompt.ids) + 12, seed=0)
+    values = replace(defaults, **params)
     return Request(request_key("m", question, prompt, values), question, prompt, tuple(range(samples)), values)
 
 
@@ -71,6 +70,7 @@ async def test_temperature_0_is_greedy(model: Model) -> None:
 
     request = make_request(model, "What is 3 + 4?", samples=2, temperature=0)
     found = await generate(LocalEngine(model, batch=2), [request])
+    assert model.path is not None
     weights = AutoModelForCausalLM.from_pretrained(model.path)
     assert request.prompt is not None and model.format is not None
     ids = list(request.prompt.ids)
@@ -92,6 +92,7 @@ async def test_samples_follow_the_models_own_distribution(model: Model) -> None:
     draws = 3000
     request = make_request(model, "x", samples=draws, temperature=1, top_p=0.8, max_tokens=len(prompt.ids) + 1)
     found = await generate(LocalEngine(model, batch=1000), [request])
+    assert model.path is not None
     weights = AutoModelForCausalLM.from_pretrained(model.path)
     with torch.inference_mode():
         chances = torch.softmax(weights(torch.tensor([list(prompt.ids)])).logits[0, -1].double(), -1).numpy()
@@ -100,7 +101,7 @@ async def test_samples_follow_the_models_own_distribution(model: Model) -> None:
     nucleus = chances[inside] / chances[inside].sum()
     tokenizer = model.format.tokenizer
     end = tokenizer.eos_token_id  # is left out of the text
-    texts = ["" if token == end else tokenizer.decode([int(token)], skip_special_tokens=False) for token in inside]
+    texts = ["" if token == end else str(tokenizer.decode([int(token)], skip_special_tokens=False)) for token in inside]
     counts = Counter(completion.text for completion in found.values())
     expected = Counter[str]()
     for text, share in zip(texts, nucleus, strict=True):

@@ -89,6 +89,7 @@ async def test_values_are_those_of_scores_json(tmp_path: Path) -> None:
             and cell["position"] is cell["ratio"] is cell["guide"] is None
         ]  # fmt: skip
         assert entry.value == cell["score"]
+        assert entry.notes is not None
         assert f"n = {cell['n']} on {cell['questions']} questions" in entry.notes
         if cell["interval"] is None:
             assert "95 %" not in entry.notes

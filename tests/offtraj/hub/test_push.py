@@ -230,7 +230,7 @@ def test_a_push_that_is_killed_at_any_request_is_continued(hub: Hub, first: Path
             repo = f"org/{when}-{number}"
             process = subprocess.Popen([sys.executable, "-c", PUSH, str(first), repo], env=environment)
             hub.asked.clear()
-            hub.fault = nth(number, Fault(call=process.kill, cut=True, when=when))  # type: ignore[arg-type]
+            hub.fault = nth(number, Fault(call=process.kill, cut=True, when=when))
             killed = process.wait() == -signal.SIGKILL
             hub.fault = None
             if not killed:

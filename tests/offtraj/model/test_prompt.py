@@ -42,7 +42,8 @@ def test_the_ids_decode_to_template_delimiter_and_prefix(template: Template, pre
     assert prompt.text.endswith(OPENED[template] + prefix)
     assert prompt.text.count("<think>") == 1
     assert (
-        chat.tokenizer.decode(prompt.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False) == prompt.text
+        chat.tokenizer.decode(list(prompt.ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        == prompt.text
     )
 
 
@@ -127,7 +128,7 @@ def test_a_hundred_real_prefixes_stand_behind_the_delimiter_exactly(template: Te
     for one, prompt in zip(prefixes, prompts, strict=True):
         assert KINDS[one.kind](one.prefix)
         expected = chat.generation_prompt(one.question).removesuffix("<think>\n") + "<think>\n" + one.prefix
-        decoded = chat.tokenizer.decode(prompt.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        decoded = chat.tokenizer.decode(list(prompt.ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         assert decoded == expected == prompt.text
 
 
@@ -146,7 +147,8 @@ def test_cuts_by_tokens_end_with_whole_characters(template: Template, data: Path
             within += cut.tokens > budget
         steered = chat.steered([("x", text[: cut.end]) for cut in cuts])
         for cut, prompt in zip(cuts, steered, strict=True):
-            decoded = chat.tokenizer.decode(prompt.ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            decoded = chat.tokenizer.decode(list(prompt.ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            assert isinstance(decoded, str)
             assert decoded.endswith("<think>\n" + text[: cut.end])
     assert within > 10  # budgets that end between two tokens of one character
 

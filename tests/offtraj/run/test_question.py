@@ -42,7 +42,7 @@ NEEDS = "{id: sums, source: {file: questions.jsonl}, columns: {unit: u, toleranc
 
 
 def test_what_a_verifier_needs_beside_the_gold_answer_is_read(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"id": "a", "question": "x", "answer": "4.2", "u": "%", "t": "1e-1"},
         {"id": "b", "question": "y", "answer": "5", "u": None, "t": None},
         {"id": "c", "question": "z", "answer": "6", "u": " ", "t": 0.5},

@@ -36,7 +36,8 @@ def test_a_record_keeps_what_a_later_version_says(tmp_path: Path) -> None:
 
 def test_what_an_earlier_version_did_not_write_is_none_and_stays_unwritten(tmp_path: Path) -> None:
     record = read_record(write_record(tmp_path))
-    assert record.data is record.engine is record.think is record.timing is record.outcomes is None
+    absent = (record.data, record.engine, record.think, record.timing, record.outcomes)
+    assert absent == (None,) * 5
     assert json.loads(record.to_json()) == {"model": {"id": "m"}}
 
 

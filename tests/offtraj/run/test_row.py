@@ -11,12 +11,12 @@ import pytest
 from support.factories import make_row
 
 from offtraj.errors import DataError
-from offtraj.run.row import Segment, read_rows, row_schema, rows_to_batch
+from offtraj.run.row import Segment, SteeredRow, read_rows, row_schema, rows_to_batch
 from offtraj_builders.composition import compose, transition
 
 
-def write(path: Path, rows: list[object]) -> Path:
-    pq.write_table(pa.Table.from_batches([rows_to_batch(rows, row_schema())]), path)  # type: ignore[arg-type]
+def write(path: Path, rows: list[SteeredRow]) -> Path:
+    pq.write_table(pa.Table.from_batches([rows_to_batch(rows, row_schema())]), path)
     return path
 
 

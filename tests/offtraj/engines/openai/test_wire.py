@@ -116,7 +116,7 @@ def test_thinking_that_a_chat_server_keeps_apart_is_put_back() -> None:
 
 def test_every_echo_is_read() -> None:
     answer = read_answer({"choices": [choice(0, prompt_token_ids=[5])], "prompt_token_ids": [6]}, 1, prompt_tokens=1)
-    assert sorted(answer.prompt_ids) == [[5], [6]]
+    assert sorted(map(list, answer.prompt_ids)) == [[5], [6]]
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,11 @@ async def test_the_same_answer_is_judged_once_even_by_another_process(store: Sto
 
 
 async def test_a_reply_that_cannot_be_read_is_asked_for_again_and_then_unscored(store: Store) -> None:
-    replies = iter(
-        [{"reply": "It is right.", "finish_reason": "stop"}, {"reply": None, "finish_reason": "stop"}, CORRECT]
-    )
+    unreadable: list[Mapping[str, str | None]] = [
+        {"reply": "It is right.", "finish_reason": "stop"},
+        {"reply": None, "finish_reason": "stop"},
+    ]
+    replies = iter([*unreadable, CORRECT])
     async with judging(lambda _: next(replies)) as server, asking(server, store) as judge:
         assert await judge.rule("q", "5", "5.0") == RIGHT
         assert [body["seed"] for body in server.requests] == [0, 1, 2]

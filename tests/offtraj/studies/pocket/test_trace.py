@@ -66,7 +66,9 @@ def test_a_slip_is_foreign_and_the_way_back_computes_from_the_start(seed: int) -
 
 def test_no_lead_in_holds_the_tests_transition_phrase() -> None:
     specs = Path(__file__).parents[4] / "specs" / "quickstart"
-    phrase = load_spec(specs / "family.yaml").spec.tests.recoverability.transition
+    recoverability = load_spec(specs / "family.yaml").spec.tests.recoverability
+    assert recoverability is not None
+    phrase = recoverability.transition
     assert phrase == "Wait. Let me think"
     rng = Random(0)
     drawn = problems("train", 0)
