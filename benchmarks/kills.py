@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -28,7 +29,7 @@ from support.models import make_model
 from support.proxy import at_random, proxying
 from support.server import serving
 
-OPTIONS = {"timeout": 2.0, "max_retries": 8, "max_wait": 20.0, "concurrency": 32}
+OPTIONS: dict[str, Any] = {"timeout": 2.0, "max_retries": 8, "max_wait": 20.0, "concurrency": 32}
 ROUND = 10  # kills of one build and run
 
 

@@ -11,11 +11,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import (
     BadRequestError,
     EntryNotFoundError,
@@ -23,6 +24,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
 from support.background import in_background
 from support.hub import Fault, Hub, User, nth, on, serving_hub
 
@@ -73,8 +75,8 @@ def add(path: str, content: bytes | Path = b"text") -> CommitOperationAdd:
     return CommitOperationAdd(path, str(content) if isinstance(content, Path) else content)
 
 
-def push(api: HfApi, *operations: CommitOperationAdd | CommitOperationDelete, **arguments: object) -> str:
-    made = api.create_commit("org/set", operations, commit_message="push", repo_type="dataset", **arguments)
+def push(api: HfApi, *operations: CommitOperationAdd | CommitOperationDelete, **arguments: Any) -> str:
+    made: CommitInfo = api.create_commit("org/set", operations, commit_message="push", repo_type="dataset", **arguments)
     return str(made.oid)
 
 
@@ -127,7 +129,9 @@ def test_what_a_repository_holds_is_said_at_every_kind_of_revision(hub: Hub, own
         assert owner.dataset_info("org/set", revision=revision).sha == oid
     tree = {each.path: each for each in owner.list_repo_tree("org/set", "a", recursive=True, repo_type="dataset")}
     assert list(tree) == ["a/b", "a/b/test.parquet", "a/notes.txt"]
-    assert tree["a/b/test.parquet"].lfs.sha256 == sha256(file.read_bytes()).hexdigest()
+    shard = tree["a/b/test.parquet"]
+    assert isinstance(shard, RepoFile) and shard.lfs is not None
+    assert shard.lfs.sha256 == sha256(file.read_bytes()).hexdigest()
     assert [each.path for each in owner.get_paths_info("org/set", ["a", "none"], repo_type="dataset")] == ["a"]
     assert len(owner.list_repo_commits("org/set", repo_type="dataset")) == 2
     owner.delete_tag("org/set", tag="v1/0", repo_type="dataset")
@@ -216,7 +220,9 @@ def test_a_status_befalls_a_request_instead_of_its_effect(hub: Hub, owner: HfApi
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_connection_is_cut_before_or_after_the_effect(hub: Hub, owner: HfApi, when: str) -> None:
+def test_a_connection_is_cut_before_or_after_the_effect(
+    hub: Hub, owner: HfApi, when: Literal["before", "after"]
+) -> None:
     hub.fault = on("POST", "/commit/", Fault(cut=True, when=when))
     with pytest.raises(Exception, match="disconnected|reset|closed"):
         push(owner, add("a.txt"))

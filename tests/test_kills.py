@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from support.background import in_background
 from support.disturbed import answering, results, write_disturbed

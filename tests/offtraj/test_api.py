@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
+from typing import Any
 
 import pytest
 from support.background import in_background
@@ -113,7 +114,7 @@ def test_a_function_stays_one_when_the_package_of_its_name_is_imported(name: str
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = ot.nothing  # type: ignore[attr-defined]
+        _ = ot.nothing
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_a_spec_becomes_scores(small: ot.SpecFile, r1: Path, capfd: pytest.Captu
     assert len(data.to_pandas("recoverability--weak")) == len(rows)
     assert not ot.check(data, progress=False).problems
     with in_background(lambda: serving(right)) as server:
-        options = {"built_for": "weak", "limit": 8, "engine": server.base_url, "progress": False}
+        options: dict[str, Any] = {"built_for": "weak", "limit": 8, "engine": server.base_url, "progress": False}
         runs = [ot.evaluate(data, str(r1), out=name, **options) for name in ("one", "two")]
     assert sum(runs[0].counts.values()) == len(runs[0].to_arrow()) == 16
     assert ot.open_run("one").record == runs[0].record

@@ -255,7 +255,19 @@ def test_a_recorded_model_that_has_weights_runs_on_another_engine(
 
 
 def test_a_run_killed_at_any_moment_asks_for_nothing_twice(built: Path, tmp_path: Path, r1: Path) -> None:
-    command = [sys.executable, "-m", "offtraj", "run", "set", "--model", str(r1), "--on", "weak", "--test", "recoverability"]
+    command = [
+        sys.executable,
+        "-m",
+        "offtraj",
+        "run",
+        "set",
+        "--model",
+        str(r1),
+        "--on",
+        "weak",
+        "--test",
+        "recoverability",
+    ]
     moments = random.Random(1)
     with in_background(lambda: serving(right)) as server:
         engine = ["--engine", server.base_url]

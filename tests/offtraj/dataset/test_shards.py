@@ -13,7 +13,7 @@ import pytest
 from offtraj.dataset import shards
 from offtraj.dataset.shards import write_shards
 
-SCHEMA = pa.schema([pa.field("n", pa.int64()), pa.field("text", pa.string())])
+SCHEMA = pa.schema({"n": pa.int64(), "text": pa.string()})
 
 
 async def batches(count: int, rows: int = 100) -> AsyncIterator[pa.RecordBatch]:

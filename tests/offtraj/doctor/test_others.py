@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.models import Template
 
-from offtraj.doctor import examine
+from offtraj.doctor import examine, kinds
 from offtraj.errors import EngineError, UsageError
 from offtraj.spec import load_spec
 
@@ -31,7 +31,7 @@ async def test_a_model_in_this_process_sees_the_ids_that_are_made(
 async def test_an_engine_that_the_doctor_does_not_know_is_not_exact(
     folders: Mapping[Template, Path], make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("offtraj.doctor.kinds.PROBES", ())
+    monkeypatch.setattr(kinds, "PROBES", ())
     diagnosis = await examine(make_spec(folders["qwen3"], max_tokens=256), "tiny", "local")
     assert [one.check for one in diagnosis.ailing] == ["engine"]
     assert "no questions for an engine of kind 'transformers'" in found(diagnosis, "engine").found

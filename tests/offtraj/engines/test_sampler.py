@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 
 from support.factories import PARAMS
@@ -22,6 +22,9 @@ class Echo:
     def __init__(self, fails: set[int] | None = None) -> None:
         self.asked: list[tuple[str, tuple[int, ...]]] = []
         self.fails = fails or set()
+
+    def facts(self) -> Mapping[str, object]:
+        return {}
 
     async def replies(self, requests: Iterable[Request]) -> AsyncIterator[Reply]:
         for request in requests:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ def model(qwen3: Path) -> Model:
     return model_at(str(qwen3))
 
 
-def make_request(model: Model, question: str, samples: int = 1, **params: float) -> Request:
+def make_request(model: Model, question: str, samples: int = 1, **params: Any) -> Request:
     assert model.format is not None
     prompt = model.format.solo(question)
     defaults = SamplingParams(temperature=0.6, top_p=0.95, max_tokens=len(prompt.ids) + 12, seed=0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from offtraj.evaluate.scored_run import name_runs, score_run, score_runs
 from offtraj.metrics.scores import count_verdicts, stratify, summarise
 from offtraj.metrics.summary import summarise_run
 from offtraj.report.html.page import write_page
+from offtraj.run.outcome import Outcome, read_outcomes
 
 OLD = Path(__file__).parents[2] / "fixtures" / "0.1.0" / "run"
 
@@ -41,11 +44,10 @@ def test_one_pass_gives_what_each_number_gives_alone() -> None:
 
 def test_scores_are_computed_once_however_often_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     reads: Counter[Path] = Counter()
-    read = run_folder.read_outcomes
 
-    def counting(path: Path, **options: bool) -> object:
+    def counting(path: Path, **options: Any) -> Iterator[Outcome]:
         reads[path] += 1
-        return read(path, **options)
+        return read_outcomes(path, **options)
 
     monkeypatch.setattr(run_folder, "read_outcomes", counting)
     run = read_run(OLD)

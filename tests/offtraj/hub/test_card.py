@@ -68,9 +68,9 @@ def test_the_metadata_is_what_the_hub_reads(built: Path) -> None:
     assert (data.language, data.annotations_creators, data.size_categories) == (["en"], ["machine-generated"], ["n<1K"])
     assert (data.pretty_name, data.source_datasets) == ("small 1.0.0", ["extended|other-sums"])
     assert data.task_categories == ["text-generation", "question-answering"]
-    assert {"offtraj", "math", "recoverability", "guidability"} <= set(data.tags)
+    assert {"offtraj", "math", "recoverability", "guidability"} <= set(data["tags"])
     assert data.license is None  # nobody said one
-    assert [config["config_name"] for config in data.configs if config.get("default")] == ["recoverability--weak"]
+    assert [config["config_name"] for config in data["configs"] if config.get("default")] == ["recoverability--weak"]
 
 
 def test_every_configuration_says_its_features_and_sizes(built: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_published_set_says_its_licence_and_its_revision(spec: Path, offtraj: 
         + "publish: {repo: org/small, license: cc-by-4.0}\n"
     )
     card = text_of(build(spec, offtraj, tmp_path))
-    assert DatasetCard(card).data.license == "cc-by-4.0"
+    assert DatasetCard(card).data["license"] == "cc-by-4.0"
     assert 'revision="v1.0.0"' in blocks(card, "python")[0]
     assert "offtraj run org/small@v1.0.0 \\\n  --model ORG/MODEL --on weak" in blocks(card, "sh")[0]
     assert "offtraj check org/small@v1.0.0\n" in blocks(card, "sh")[1]
@@ -226,7 +226,7 @@ def test_a_template_of_ones_own_is_filled_in(spec: Path, built: Path) -> None:
     )
     card = render_card(load_spec(spec), read_manifest(built), built)
     assert card.endswith("---\nsmall: 6 of `org/small`\n")
-    assert DatasetCard(card).data.configs
+    assert DatasetCard(card).data["configs"]
     (spec.parent / "card.md").write_text("{{ nonsense }}")
     with pytest.raises(SpecError, match="the template cannot be filled in: 'nonsense' is undefined"):
         render_card(load_spec(spec), read_manifest(built), built)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support.background import in_background
@@ -251,9 +252,9 @@ def test_a_push_that_is_killed_at_any_request_is_continued(hub: Hub, first: Path
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("where", ["/repos/create", "/preupload/", "/objects/batch", "/storage/", "/commit/", "/tag/"])
 def test_a_connection_that_is_cut_is_one_message_and_the_same_command_goes_on(
-    hub: Hub, first: Path, where: str, when: str
+    hub: Hub, first: Path, where: str, when: Literal["before", "after"]
 ) -> None:
-    hub.fault = on("PUT" if where == "/storage/" else "POST", where, Fault(cut=True, when=when), times=99)  # type: ignore[arg-type]
+    hub.fault = on("PUT" if where == "/storage/" else "POST", where, Fault(cut=True, when=when), times=99)
     with pytest.raises(HubError) as failed:
         push(first, TO)
     assert len(str(failed.value).splitlines()) == 1

@@ -147,7 +147,9 @@ def test_cuts_by_tokens_end_with_whole_characters(template: Template, data: Path
             within += cut.tokens > budget
         steered = chat.steered([("x", text[: cut.end]) for cut in cuts])
         for cut, prompt in zip(cuts, steered, strict=True):
-            decoded = chat.tokenizer.decode(list(prompt.ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            decoded = chat.tokenizer.decode(
+                list(prompt.ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
             assert isinstance(decoded, str)
             assert decoded.endswith("<think>\n" + text[: cut.end])
     assert within > 10  # budgets that end between two tokens of one character

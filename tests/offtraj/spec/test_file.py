@@ -38,7 +38,7 @@ def test_a_spec_is_read_with_its_defaults() -> None:
     assert spec.sampling.samples == 4
     assert (spec.sampling.temperature, spec.sampling.top_p, spec.sampling.max_tokens) == (0.6, 0.95, 32768)
     assert spec.tests.recoverability is not None
-    assert spec.tests.recoverability.positions == (0, 0.2, 0.4, 0.6, 0.8)
+    assert spec.tests.recoverability.positions == (0.0, 0.2, 0.4, 0.6, 0.8)
     assert spec.tests.recoverability.transition == "Wait. Let me think"
 
 

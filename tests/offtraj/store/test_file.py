@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from offtraj.errors import StoreError
 from offtraj.model.completion import Completion
 from offtraj.store import Choice, Origin, Salvaged, Store, StoredVerdict, inspect, prune
-from offtraj.store.wal import lost_in_log
+from offtraj.store.wal import Lost, lost_in_log
 
 EQUAL = StoredVerdict("equal", "")
 DONE = Completion("  text \x00 ä\u2028\r\n", "stop", 7, 3)
@@ -351,6 +352,9 @@ def test_a_frame_that_another_process_is_writing_is_no_damage(tmp_path: Path) ->
         def open(self, mode: str) -> io.BytesIO:
             return io.BytesIO(self.contents.pop(0) if len(self.contents) > 1 else self.contents[0])
 
-    assert lost_in_log(Overtaken(written)) is None
-    assert lost_in_log(Overtaken(torn, written)) is None
-    assert lost_in_log(Overtaken(torn)) is not None
+    def read(*contents: bytes) -> Lost | None:
+        return lost_in_log(cast("Path", Overtaken(*contents)))
+
+    assert read(written) is None
+    assert read(torn, written) is None
+    assert read(torn) is not None

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from offtraj._util.progress import OnProgress
 from offtraj.errors import OutputError, UsageError
 from offtraj.studies.pocket import training
 from offtraj.studies.pocket.card import write_card
@@ -98,27 +98,31 @@ def test_another_trainings_state_is_not_gone_on_from(
         (tmp_path / ".tiny.state").write_bytes(b"x")
     else:
 
-        def stop(count: int) -> None:
-            if count:
+        def stop(_count: int) -> None:
+            if (tmp_path / ".tiny.state").exists():
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            train(TINY, tmp_path / "tiny", lambda _: (tmp_path / ".tiny.state").exists() and stop(1))
+            train(TINY, tmp_path / "tiny", stop)
     with pytest.raises(UsageError, match=message):
         train(replace(TINY, slips=0.0), tmp_path / "tiny")
 
 
 def test_a_family_is_trained_side_by_side_and_once(tmp_path: Path) -> None:
     recipes = [replace(TINY, name=name, steps=3) for name in ("a", "b", "c")]
-    show_progress: dict[str, list[int]] = {}
+    shown: dict[str, list[int]] = {}
 
-    def progress(name: str, total: int) -> Callable[[int], None]:
-        assert total == 3
-        return show_progress.setdefault(name, []).append
+    class Shown:
+        def __call__(self, name: str, total: int, /) -> OnProgress:
+            assert total == 3
+            return shown.setdefault(name, []).append
 
-    folders = train_family(recipes, tmp_path / "out", jobs=2, progress=progress)
+        def wait(self, _what: str, /) -> None:
+            raise AssertionError("training waits for nothing")
+
+    folders = train_family(recipes, tmp_path / "out", jobs=2, progress=Shown())
     assert [folder.name for folder in folders] == ["a", "b", "c"]
-    assert {name: sum(steps) for name, steps in show_progress.items()} == {"train a": 3, "train b": 3, "train c": 3}
+    assert {name: sum(steps) for name, steps in shown.items()} == {"train a": 3, "train b": 3, "train c": 3}
     before = [(folder / RECORD).stat().st_mtime_ns for folder in folders]
     assert train_family(recipes, tmp_path / "out", jobs=2) == folders
     assert [(folder / RECORD).stat().st_mtime_ns for folder in folders] == before
