@@ -45,6 +45,7 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 	MYPYPATH=.:builders:tests $(BIN)/mypy --explicit-package-bases --exclude '^tests/support/' tests
+	MYPYPATH=.:builders:tests:benchmarks $(BIN)/mypy --explicit-package-bases benchmarks
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal

@@ -12,7 +12,6 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "benchmarks" / "prefix_cache.py"
 
-
 Prompts = Sequence[tuple[Sequence[int], int]]
 """Token ids, and how often they are sampled."""
 MostHits = Callable[[Prompts, int], tuple[int, int]]

@@ -128,19 +128,8 @@ def test_every_think_style_is_split_and_put_together_again(thinking: dict[Any, A
 
 
 def test_a_model_is_scored_on_it_end_to_end(built: Path, r1: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "offtraj",
-        "run",
-        str(built),
-        "--model",
-        str(r1),
-        "--on",
-        "r1-llama-8b",
-        "--limit",
-        "6",
-    ]
+    what = ["run", str(built), "--model", str(r1), "--on", "r1-llama-8b", "--limit", "6"]
+    command = [sys.executable, "-m", "offtraj", *what]
     with in_background(
         lambda: serving(lambda ids, seed: f"So it is {len(ids)}.</think>\\boxed{{{seed % 10}}}")
     ) as server:

@@ -71,6 +71,7 @@ async def test_every_segment_is_a_slice_of_its_trajectory(store: Store) -> None:
 async def test_own_thinking_is_cut_at_sentence_ends_and_followed_by_the_transition(store: Store) -> None:
     made = inputs(store, RIGHT)
     rows, _ = await build(made)
+    assert rows
     for row in rows:
         own, between, steer = row.segments
         assert (own.role, between.role, steer.role) == ("own", "transition", "steer")
@@ -86,6 +87,7 @@ async def test_positions_of_a_trajectory_differ_in_their_own_segment_only(store:
     by_trajectory: dict[object, list[SteeredRow]] = {}
     for row in rows:
         by_trajectory.setdefault((row.question_id, row.segments[0].sample), []).append(row)
+    assert by_trajectory
     for group in by_trajectory.values():
         assert [row.position for row in group] == [0, 0.2, 0.4, 0.6, 0.8]
         assert len({row.segments[2] for row in group}) == 1
@@ -172,12 +174,13 @@ async def test_limits_take_as_many_questions_as_possible(store: Store) -> None:
 
 async def test_keep_first_paragraph_keeps_it(store: Store) -> None:
     rows, _ = await build(inputs(store, RIGHT, spec_with(variants="[default, keep-first-paragraph]")))
-    for row in rows:
-        if row.variant == "keep-first-paragraph":
-            assert row.segments[0].text.startswith(f"Okay, this is about {row.question_id}.")
-            if row.position == 0:
-                assert row.segments[0].text == f"Okay, this is about {row.question_id}."
-                assert row.segments[1].text == "\nWait. Let me think\n"
+    kept = [row for row in rows if row.variant == "keep-first-paragraph"]
+    assert {row.position for row in kept} == {0, 0.2, 0.4, 0.6, 0.8}
+    for row in kept:
+        assert row.segments[0].text.startswith(f"Okay, this is about {row.question_id}.")
+        if row.position == 0:
+            assert row.segments[0].text == f"Okay, this is about {row.question_id}."
+            assert row.segments[1].text == "\nWait. Let me think\n"
 
 
 async def test_a_trajectory_of_one_paragraph_cannot_keep_its_first(store: Store) -> None:

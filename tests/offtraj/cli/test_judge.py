@@ -151,7 +151,7 @@ def test_what_cannot_be_graded_again_is_said(offtraj: Run, tmp_path: Path, argum
     (tmp_path / "old" / "run.json").write_text(json.dumps({"model": {"id": "m"}, "outcomes": {}}))
     done = offtraj(*arguments)
     assert done.returncode == 2
-    assert done.stderr == f"offtraj: {message}\n" or message in done.stderr
+    assert message in done.stderr
 
 
 def test_a_run_whose_judge_does_not_speak_chat_is_refused_with_its_kind(offtraj: Run, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from offtraj.dataset import shards
 from offtraj.dataset.shards import write_shards
 
-SCHEMA = pa.schema({"n": pa.int64(), "text": pa.string()})
+COLUMNS: dict[str, pa.DataType] = {"n": pa.int64(), "text": pa.string()}
+SCHEMA = pa.schema(COLUMNS)
 
 
 async def batches(count: int, rows: int = 100) -> AsyncIterator[pa.RecordBatch]:

@@ -42,8 +42,11 @@ def make_request(subject: str = "q", samples: int = 4) -> Request:
 
 
 async def test_new_completions_are_kept_before_they_are_yielded(store: Store) -> None:
+    count = 0
     async for reply in sample([make_request()], Echo(), store, model="m"):
         assert store.completion("key/q", reply.sample) == reply.result
+        count += 1
+    assert count == 4
 
 
 async def test_what_is_stored_is_not_asked_for_again(store: Store) -> None:

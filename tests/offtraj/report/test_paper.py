@@ -122,14 +122,18 @@ def test_guides_weighted_by_their_trajectories_give_the_average_but_for_two_mode
 
 
 def test_table_7_says_what_changed_since_table_6() -> None:
-    for change in table(7, measure="change"):
+    changes = table(7, measure="change")
+    assert changes
+    for change in changes:
         (kept,) = table(7, measure="score", model=change.model, axis_value=change.axis_value)
         (default,) = table(6, measure="score", model=change.model, axis_value=change.axis_value)
         assert kept.percent - default.percent == pytest.approx(change.percent, abs=ROUNDING)
 
 
 def test_table_2_is_guidability_less_what_was_revealed() -> None:
-    for net in table(2, measure="net"):
+    nets = table(2, measure="net")
+    assert nets
+    for net in nets:
         (score,) = table(2, measure="score", model=net.model)
         (reveals,) = table(2, measure="reveals", model=net.model)
         assert score.percent - reveals.percent == pytest.approx(net.percent, abs=1e-9)

@@ -78,6 +78,7 @@ def test_a_model_that_opens_its_thinking_learns_to(tokenizer: Any) -> None:
     leaves = make_tokenizer("leaves-thinking")
     (batch,) = read(replace(RECIPE, template="leaves-thinking"), leaves, 1)
     learned = [text for text in texts(leaves, [batch], learned=True) if "boxed" in text]
+    assert learned
     assert all(text.startswith("<think>\n") for text in learned)
     (batch,) = read(RECIPE, tokenizer, 1)
     assert not any("<think>" in text for text in texts(tokenizer, [batch], learned=True))
