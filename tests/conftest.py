@@ -16,6 +16,10 @@ from offtraj.store import Store
 
 ROOT = Path(__file__).parents[1]
 
+# Several workers, and the commands that they start, share the cores: with a thread for each core in each of them, torch
+# takes several times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell has them ignored in the background, nohup as well, and children inherit it.
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) == signal.SIG_IGN:

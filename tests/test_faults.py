@@ -235,7 +235,7 @@ def test_what_cannot_succeed_is_said_kept_apart_and_tried_again_by_the_same_comm
         assert built.returncode == 1
         assert f"{4 * len(times)} solo samples failed to generate, the first of 'q" in built.stderr
         assert "maximum context length" in built.stderr
-        assert "what arrived is kept; run the same command again" in built.stderr
+        assert "the other samples are kept; run the same command again" in built.stderr
         proxy.too_long = lambda _: False
         kept, seen = stored(folder), len(proxy.completions)
         built = offtraj(*BUILD, SERVER=proxy.base_url)

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from support.background import in_background
 from support.disturbed import answering, results, write_disturbed
 from support.kills import asked_twice, kill_until_done, undisturbed
@@ -15,6 +16,8 @@ from support.server import serving
 OPTIONS: dict[str, Any] = {"timeout": 2.0, "max_retries": 8, "max_wait": 20.0, "concurrency": 32}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_at_any_moment_it_goes_on_to_the_same_end(tmp_path: Path, r1: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "killed"
     for one in (whole, folder):

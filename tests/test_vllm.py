@@ -29,7 +29,7 @@ from offtraj.model.completion import Completion, Request, SamplingParams
 from offtraj.model.model import model_at
 from offtraj.spec import SpecFile, TransformersSpec, VllmSpec, load_spec
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
 SPEC = """\
 name: real

@@ -19,7 +19,7 @@ from offtraj.model.prompt import ChatFormat
 from offtraj.model.trajectory import THINK
 from offtraj.spec import SpecFile, VllmSpec, load_spec
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow, pytest.mark.xdist_group("vllm")]
 
 SPEC = """\
 name: exact

@@ -115,7 +115,7 @@ def test_the_wheel_carries_the_quickstart(tmp_path: Path) -> None:
     assert wheel.stat().st_size < 16e6
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    page = tmp_path / "site" / "offtraj" / "page"
+    page = tmp_path / "site" / "offtraj" / "report" / "html"
     assert {"page.css", "page.html.j2", "page.js"} < {path.name for path in page.iterdir()}
     empty = tmp_path / "empty"
     empty.mkdir()
