@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
+from typing import Any
 
 import pytest
 from support.background import in_background
@@ -203,6 +204,55 @@ def test_a_failure_is_an_error_of_the_package(tmp_path: Path) -> None:
     ):
         with pytest.raises(ot.OfftrajError):
             failing()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"models": [""]},
+        {"models": ["."]},
+        {"tests": ["nope"]},
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 1.5},
+        {"out": "questions.jsonl"},
+        {"out": "deeper/than", "trajectories": "nope"},
+    ],
+    ids=str,
+)
+def test_a_refused_build_leaves_nothing(small: ot.SpecFile, arguments: dict[str, Any]) -> None:
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(errors.UsageError):
+        ot.build(small, **arguments, progress=False)
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"model": ""},
+        {"model": "nope"},
+        {"tests": ["nope"]},
+        {"limit": 0},
+        {"engine": "nope"},
+        {"built_for": "nope"},
+        {"judge": "nope.yaml"},
+        {"judge": "spec.yaml"},  # declares none
+        {"out": "questions.jsonl"},
+    ],
+    ids=str,
+)
+def test_a_refused_evaluation_of_a_spec_builds_nothing(small: ot.SpecFile, arguments: dict[str, Any]) -> None:
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(errors.UsageError):
+        ot.evaluate(small, **{"model": "weak", "engine": "tape", **arguments}, progress=False)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_build_without_rows_leaves_no_folder(small: ot.SpecFile) -> None:
+    with pytest.raises(errors.BuildError):
+        ot.build(small, out="new/folder", tests=["recoverability"], limit=1, progress=False)
+    assert not Path("new").exists()
 
 
 @pytest.mark.parametrize(
