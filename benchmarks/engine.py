@@ -292,7 +292,7 @@ def memory(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def our_arguments(folder: Path, address: str, rows: int) -> tuple[list[str], dict[str, str]]:
-    """A run on the made-up set, anew each time."""
+    """A run on the made-up set, in a new workspace each time."""
     place = tempfile.mkdtemp(dir=folder)
     arguments = [
         "offtraj", "run", "set", "--model", str(MODEL), "--on", "recorded", "--engine", address, "--limit", str(rows),

@@ -1,4 +1,4 @@
-"""What the pocket models score: the README's table, and the model cards.
+"""Scores of the pocket models: the tables of `docs/pocket.md`, and the model cards.
 
 Runs `offtraj quickstart --all` for each folder of models: the family's own, and any whose dose series was trained
 with another seed (`offtraj train fragile dose-low dose-middle sturdy --seed 1 --out DIR`).

@@ -78,7 +78,7 @@ class Cost(NamedTuple):
 
 
 def install(name: str, folder: Path) -> Path:
-    """The interpreter of a peer's environment; made when it is not there, or has other pins. Ours is installed anew.
+    """The interpreter of a peer's environment; made when it is not there, or has other pins. Ours is always installed again.
 
     Raises:
         subprocess.CalledProcessError: when pip cannot install it; pip says why.

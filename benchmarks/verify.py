@@ -45,7 +45,7 @@ class Pair(NamedTuple):
     gold: str
     response: str
     expected: object = None
-    """true, false or "any", where somebody judged it."""
+    """`true`, `false` or `any` for answers with a label; none for others."""
 
 
 class Timed(NamedTuple):

@@ -203,7 +203,7 @@ def file_map() -> str:
         lines += ["| file | purpose |", "| --- | --- |"]
         lines += [f"| `{file.name}` | {_line(_purpose(file))} |" for file in files]
         lines.append("")
-    lines += ["### Beside the package", "", "| file | purpose |", "| --- | --- |"]
+    lines += ["### Outside the packages", "", "| file | purpose |", "| --- | --- |"]
     for folder in _OTHERS:
         lines += [
             f"| `{f.relative_to(ROOT)}` | {_line(_purpose(f.relative_to(ROOT)))} |"
@@ -247,13 +247,7 @@ def changelog() -> str:
 def api() -> str:
     """The public Python API, as mkdocstrings reads it: what `import offtraj` exports, functions first."""
     names = sorted(_exports(), key=lambda name: (name.rpartition(".")[2][0].isupper(), name.rpartition(".")[2]))
-    return "\n\n".join(f"::: {name}" for name in names) or _SPECS
-
-
-_SPECS = """::: offtraj.spec
-    options:
-      show_root_heading: false
-      members: [load_spec, json_schema, SpecFile, Spec]"""
+    return "\n\n".join(f"::: {name}" for name in names)
 
 
 def _exports() -> Iterator[str]:

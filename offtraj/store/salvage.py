@@ -88,7 +88,7 @@ def _last(db: sqlite3.Connection) -> int | None:
 
 
 def _verdicts(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
-    """The verdicts up to the first that cannot be read: verdicts are quickly made again."""
+    """The verdicts up to the first that cannot be read: verdicts are quickly computed again."""
     for row in _readable(db, "SELECT key, verifier, day, checksum, outcome, reason FROM verdicts"):
         if row[3] == checksum(*map(_bytes, (row[0], *row[4:]))):
             yield row
