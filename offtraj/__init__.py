@@ -114,7 +114,8 @@ class _Package(ModuleType):
     """Keeps `build`, `check`, `doctor`, `evaluate` and `report` functions although there are packages of these names.
 
     Python sets an imported submodule as an attribute of its package, which would replace the function.
-    `from offtraj.build import …` is unaffected; only the attribute `offtraj.build` is not the module.
+    `from offtraj.build import …` is unaffected; only the attribute `offtraj.build` is not the module, so that
+    `import offtraj.build.plan as plan` fails: write `from offtraj.build import plan`.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

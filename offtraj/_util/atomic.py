@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from offtraj.errors import OutputError
@@ -32,8 +32,7 @@ def new_folder(target: Path, *, option: str = "--out") -> Iterator[Path]:
         OutputError: when the disk is full or the folder cannot be written; `target` is unchanged.
     """
     target = Path(os.path.abspath(target))
-    with _output_errors(target, option):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _output_errors(target, option), _parents(target):
         _remove_leftovers(target)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}{os.getpid()}-", dir=target.parent))
         try:
@@ -43,6 +42,20 @@ def new_folder(target: Path, *, option: str = "--out") -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+@contextmanager
+def _parents(target: Path) -> Iterator[None]:
+    """Makes the folders that hold `target`; after an error those that were made and are empty are removed."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # not made, or in use by another process
+                folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def _bars() -> Iterator[Progress]:
             return Text("" if task.speed is None else f"{task.speed:.1f}/s", style="progress.data.speed")
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         Rate(),

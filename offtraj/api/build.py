@@ -51,7 +51,7 @@ def build(
 
     Raises:
         SpecError: for a spec that is not valid.
-        UsageError: for a model or test that the spec does not declare.
+        UsageError: for a model or test that the spec does not declare, or a limit below 1.
         DataError: for questions, recordings or trajectories that cannot be read.
         OutputError: when `out` holds something else or cannot be written.
         BuildError: when no question qualifies for any set.
@@ -104,11 +104,12 @@ async def build_async(
         OfftrajError: as `build` does.
     """
     from offtraj.api.data_folder import as_data_folder, open_dataset
-    from offtraj.build.build import build_dataset, default_folder
+    from offtraj.build.build import build_dataset, check_request, default_folder
     from offtraj.store import Store
 
     file = as_spec(spec)
     folder = default_folder(file) if out is None else Path(out)
+    check_request(file, folder, models=models, tests=tests, limit=limit)  # before a workspace is made
     published = None if trajectories is None else as_data_folder(trajectories)
     with displayed(progress) as shown, Store(store_path(workspace)) as store:
         await build_dataset(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from offtraj._util.progress import Progress
 from offtraj._util.progress_bars import displayed
 from offtraj._util.sync import wait_for
-from offtraj.api.spec import SpecLike, as_spec, chosen_judge, store_path
+from offtraj.api.spec import SpecFile, SpecLike, as_spec, chosen_judge, store_path
 
 if TYPE_CHECKING:
     from offtraj.api.data_folder import DataFolder, DataLike
@@ -103,7 +103,8 @@ def evaluate(
 
     Raises:
         SpecError: for a spec that is not valid.
-        UsageError: for a model, engine, test or judge that is not known, or sets that were not built.
+        UsageError: for a model, engine, test or judge that is not known, sets that were not built, or a limit
+            below 1.
         DataError: for a data set that is missing or incomplete.
         OutputError: when `out` holds something else or cannot be written.
         BuildError: when a spec is given, and no question qualifies for any set.
@@ -230,41 +231,61 @@ async def prepare_async(
     Raises:
         OfftrajError: as `evaluate` does.
     """
-    from offtraj.evaluate.evaluate import choose_sets, find_evaluated_model
-    from offtraj.grading.judge.judge import declared_judge
-
-    store = store_path(workspace)
-    data = await _data(target, model, store, progress)
-    evaluated = find_evaluated_model(data.spec, model, engine)
-    name, spec = evaluated.model.id, data.spec.spec
-    return Evaluation(
-        sets=choose_sets(data, name, built_for=built_for, tests=tests, limit=limit),
-        evaluated=evaluated,
-        judge=chosen_judge(judge, declared_judge(data.spec) if judge is True else None),
-        out=Path("runs") / f"{spec.name}-{spec.version}--{name}" if out is None else Path(out),
-        store=store,
-    )
-
-
-async def _data(target: SpecLike | DataLike, model: str, store_file: Path, progress: bool | Progress) -> DataFolder:
-    """The data set to run on; a spec's is built first."""
+    from offtraj._util.limit import check_limit
     from offtraj.api.data_folder import as_data_folder
     from offtraj.build.build import built_dataset
-    from offtraj.dataset.folder import DataFolder as Folder
-    from offtraj.errors import UsageError
-    from offtraj.spec.file import SpecFile
+    from offtraj.evaluate.evaluate import choose_sets, find_evaluated_model
+    from offtraj.evaluate.run_folder import check_run_folder
+    from offtraj.grading.judge.judge import declared_judge
     from offtraj.store import Store
+
+    check_limit(limit)
+    source = _source(target)
+    if isinstance(source, SpecFile):
+        _check_names(source, model, built_for=built_for, tests=tests)
+    file = source if isinstance(source, SpecFile) else source.spec
+    evaluated = find_evaluated_model(file, model, engine)
+    name, spec, store_file = evaluated.model.id, file.spec, store_path(workspace)
+    resolved_judge = chosen_judge(judge, declared_judge(file) if judge is True else None)
+    folder = Path("runs") / f"{spec.name}-{spec.version}--{name}" if out is None else Path(out)
+    check_run_folder(folder)
+    if isinstance(source, SpecFile):  # all arguments are checked: a refused one leaves no workspace and no data set
+        with displayed(progress) as shown, Store(store_file) as store:
+            data = as_data_folder(await built_dataset(source, store=store, model=model, progress=shown))
+    else:
+        data = source
+    sets = choose_sets(data, name, built_for=built_for, tests=tests, limit=limit)
+    return Evaluation(sets=sets, evaluated=evaluated, judge=resolved_judge, out=folder, store=store_file)
+
+
+def _source(target: SpecLike | DataLike) -> SpecFile | DataFolder:
+    """The spec or the data set that a target names."""
+    from offtraj.api.data_folder import as_data_folder
+    from offtraj.dataset.folder import DataFolder as Folder
 
     if isinstance(target, Folder):
         return as_data_folder(target)
-    if not isinstance(target, SpecFile) and not os.fspath(target).endswith(_YAML):
-        return as_data_folder(target)
-    file = as_spec(target)
-    if model not in [declared.id for declared in file.spec.models]:
-        known = ", ".join(declared.id for declared in file.spec.models)
+    if isinstance(target, SpecFile) or os.fspath(target).endswith(_YAML):
+        return as_spec(target)
+    return as_data_folder(target)
+
+
+def _check_names(file: SpecFile, model: str, *, built_for: str | None, tests: Sequence[str]) -> None:
+    """Check the names of models and tests against a spec, before its data set is built.
+
+    Raises:
+        UsageError: for a name that it does not declare.
+    """
+    from offtraj.errors import UsageError
+    from offtraj_builders.scope import select
+
+    models = [declared.id for declared in file.spec.models]
+    known = ", ".join(models)
+    if model not in models:
         raise UsageError(
             f"--model {model!r}: {file.path} has no such model, but {known}: to score another one, "
             f"`offtraj build {file.path}` and run on the folder"
         )
-    with displayed(progress) as shown, Store(store_file) as store:
-        return as_data_folder(await built_dataset(file, store=store, model=model, progress=shown))
+    if built_for is not None and built_for not in models:
+        raise UsageError(f"--on {built_for!r}: {file.path} has no such model, but {known}")
+    select(file.spec, tests=tests)

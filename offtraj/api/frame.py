@@ -127,8 +127,8 @@ def _html_table(table: Table) -> str:
 
 
 def _text(cell: object) -> str:
-    """What a cell of a rich table shows, without its markup, escaped."""
+    """What a cell of a rich table shows, escaped. A string is text: brackets in a name are no markup."""
     from rich.text import Text
 
-    plain = cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
+    plain = cell.plain if isinstance(cell, Text) else str(cell)
     return escape(plain).replace("\n", "<br>")

@@ -77,12 +77,13 @@ async def regrade_async(
     from offtraj.api.run import as_run, open_run
     from offtraj.evaluate.regrade import judge_of_run
     from offtraj.evaluate.regrade import regrade as grade_again
-    from offtraj.evaluate.run_folder import RunFolder
+    from offtraj.evaluate.run_folder import RunFolder, check_run_folder
     from offtraj.store import Store
 
     there = run if isinstance(run, RunFolder) else open_run(run)
     resolved_judge = chosen_judge(judge, judge_of_run(there) if judge is True else None)
     folder = there.path.with_name(f"{there.path.name}--regraded") if out is None else Path(out)
+    check_run_folder(folder)
     with displayed(progress) as shown, Store(store_path(workspace)) as store:
         done = await grade_again(there, out=folder, store=store, resolved_judge=resolved_judge, progress=shown)
     return replace(done, run=as_run(done.run))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from offtraj._util.limit import check_limit
 from offtraj._util.progress import Progress, no_progress
 from offtraj.build.assemble import write_dataset
 from offtraj.build.inputs import sample_inputs
@@ -23,15 +24,30 @@ from offtraj.run.question import Question
 from offtraj.run.solo import Solo
 from offtraj.spec import SpecFile
 from offtraj.store import Store
-from offtraj_builders.scope import select
+from offtraj_builders.scope import Scope, select
 from offtraj_builders.steered_sets import steered_sets
 
-__all__ = ["build_dataset", "built_dataset", "default_folder"]
+__all__ = ["build_dataset", "built_dataset", "check_request", "default_folder"]
 
 
 def default_folder(file: SpecFile) -> Path:
     """The folder of a spec's data set where no other is given: `data/NAME-VERSION`."""
     return Path("data") / f"{file.spec.name}-{file.spec.version}"
+
+
+def check_request(
+    file: SpecFile, out: Path, *, models: Sequence[str] = (), tests: Sequence[str] = (), limit: int | None = None
+) -> Scope:
+    """The tests and models that `build_dataset` with the same arguments builds; nothing is opened or written.
+
+    Raises:
+        UsageError: for a model or test that the spec does not declare, or a limit below 1.
+        OutputError: when `out` holds something else.
+    """
+    check_limit(limit)
+    scope = select(file.spec, models=models, tests=tests)
+    check_target(out, file)
+    return scope
 
 
 async def build_dataset(
@@ -60,13 +76,12 @@ async def build_dataset(
         progress: Opens a progress bar for each step.
 
     Raises:
-        UsageError: for a model or test that the spec does not declare.
+        UsageError: for a model or test that the spec does not declare, or a limit below 1.
         OutputError: when `out` holds something else or cannot be written.
         BuildError: when no question qualifies for any set.
         OfftrajError: as `sample_inputs` does.
     """
-    scope = select(file.spec, models=models, tests=tests)
-    check_target(out, file)
+    scope = check_request(file, out, models=models, tests=tests, limit=limit)
     resolved_judge = declared_judge(file)
 
     def published(model: Model, questions: Sequence[Question]) -> Solo | None:

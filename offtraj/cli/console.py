@@ -16,10 +16,10 @@ _WIDE = 160  # columns of text where the output is no terminal
 
 
 def console() -> Console:
-    """A console on standard output, 160 columns wide where that is a file or a pipe."""
+    """A console on standard output, 160 columns wide where that is a file or a pipe; names with brackets stay as they are."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else _WIDE, soft_wrap=False, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else _WIDE, soft_wrap=False, highlight=False, markup=False)
 
 
 def show(*tables: Table | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 from offtraj.errors import UsageError
 from offtraj.spec import EngineSpec, OpenAISpec, Spec, TransformersSpec
@@ -24,7 +25,15 @@ def choose_engine(spec: Spec, name: str) -> EngineSpec:
         return spec.engines[name]
     if name == "transformers":
         return TransformersSpec(kind="transformers")
-    if name.startswith(("http://", "https://")):
+    if _is_url(name):
         return OpenAISpec(kind="openai", base_url=name, api_key_env=_KEY if os.environ.get(_KEY) else None)
     known = ", ".join([*spec.engines, "transformers", "an http:// or https:// URL"])
     raise UsageError(f"--engine {name!r}: expected one of {known}")
+
+
+def _is_url(name: str) -> bool:
+    try:
+        parts = urlsplit(name)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False

@@ -58,6 +58,7 @@ __all__ = [
     "over_tolerance",
 ]
 
+_MODEL_FILES = ("config.json", "tokenizer_config.json", "tokenizer.json")
 _PACKAGES = ("math-verify", "openai", "tokenizers", "torch", "transformers")
 
 
@@ -253,10 +254,12 @@ def judge_results(grader: Grader) -> Judged:
 
 def _model_at(spec: Spec, model: str) -> Model:
     """A model that is not in the spec."""
-    if Path(model).is_dir():
+    if model and Path(model).is_dir():
+        if not any((Path(model) / name).is_file() for name in _MODEL_FILES):  # before all of it is read for its digest
+            raise UsageError(f"--model {model!r}: no model is in this folder: it has no {' or '.join(_MODEL_FILES)}")
         return model_at(model)
     path, _, revision = model.partition("@")
-    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+    if path.count("/") != 1 or not all(path.split("/")) or path.startswith((".", "/", "~")):
         known = ", ".join(one.id for one in spec.participants)
         raise UsageError(f"--model {model!r}: no folder, no Hub id ORG/NAME, and none of the spec's: {known}")
     return model_at(path, revision=revision or None)

@@ -175,4 +175,6 @@ def _delimiters(run: RunFolder) -> Delimiters:
             f"{run.path / RUN}: has no `think` (delimiters of the thinking), which grading again needs: run the model "
             "again with the same workspace, which generates nothing that it holds"
         )
+    if think.open and not think.close:
+        raise DataError(f"{run.path / RUN}: think.close: expected the text that ends the thinking, got ''")
     return Delimiters(think.open, think.close)

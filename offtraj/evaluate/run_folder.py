@@ -25,7 +25,17 @@ from offtraj.run.record import RUN, JudgeCost, OutcomeCounts, RunRecord, Unscore
 from offtraj.run.solo import SolveRates
 from offtraj_builders.definitions import closes_thinking
 
-__all__ = ["NOT_JUDGED", "OUTCOMES", "SCORES", "Judged", "RunFolder", "check_run_target", "read_run", "write_run"]
+__all__ = [
+    "NOT_JUDGED",
+    "OUTCOMES",
+    "SCORES",
+    "Judged",
+    "RunFolder",
+    "check_run_folder",
+    "check_run_target",
+    "read_run",
+    "write_run",
+]
 
 OUTCOMES, SCORES = "outcomes.parquet", "scores.json"
 _IDENTITY = ("data", "model", "engine", "sampling")
@@ -166,16 +176,27 @@ async def write_run(
     return read
 
 
+def check_run_folder(out: Path) -> bool:
+    """Whether `out` holds a run, and not nothing.
+
+    Raises:
+        OutputError: when it holds anything else.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if not (out / RUN).is_file():
+        raise OutputError(f"{out}: exists, and is no run folder: choose another --out")
+    return True
+
+
 def check_run_target(out: Path, record: RunRecord) -> None:
     """Check that a run may be written to `out`, before anything is generated for it.
 
     Raises:
         OutputError: when it holds anything but this run: another model, other rows, other sampling.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not check_run_folder(out):
         return
-    if not (out / RUN).is_file():
-        raise OutputError(f"{out}: exists, and is no run folder: choose another --out")
     there = read_record(out)
     differ = [
         f"{part}.{key} is {was!r}, not {value!r}"

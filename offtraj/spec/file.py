@@ -77,7 +77,7 @@ class SpecFile:
         Raises:
             SpecError: when there is no such file.
         """
-        path = self.path.parent / Path(self.expand(value, *loc)).expanduser()
+        path = self._local(self.expand(value, *loc), *loc)
         if not path.is_file():
             raise SpecError(f"{self.place(*loc)}: {value!r}: there is no file {str(path)!r}")
         return path
@@ -89,12 +89,18 @@ class SpecFile:
             SpecError: when it looks like a path and is no folder.
         """
         expanded = self.expand(value, *loc)
-        folder = self.path.parent / Path(expanded).expanduser()
+        folder = self._local(expanded, *loc)
         if folder.is_dir():
             return str(folder.resolve())
         if expanded.startswith(("/", ".", "~")) or expanded.count("/") > 1:
             raise SpecError(f"{self.place(*loc)}: {value!r}: there is no folder {str(folder)!r}")
         return expanded
+
+    def _local(self, expanded: str, *loc: str | int) -> Path:
+        try:
+            return self.path.parent / Path(expanded).expanduser()
+        except RuntimeError as error:  # `~NAME` of a user who does not exist
+            raise SpecError(f"{self.place(*loc)}: {expanded!r}: {error}") from None
 
     def check_paths(self) -> None:
         """See that every local path of the spec exists and every variable is set; nothing is opened.

@@ -82,6 +82,7 @@ class WebFile:
             SpecError: when it cannot be fetched, is too large, or is no UTF-8.
         """
         import time
+        from http.client import HTTPException
         from urllib.error import HTTPError
         from urllib.request import Request
 
@@ -90,14 +91,18 @@ class WebFile:
         try:
             request = Request(self.url, headers={"User-Agent": "offtraj"})  # noqa: S310 - `origin_of` admits https only
             with _opener(self.url).open(request, timeout=_SECONDS) as answer:
-                while piece := answer.read1(2**16):
+                said = answer.headers.get("Content-Length", "")
+                size = int(said) if said.isdecimal() else None
+                while (size is None or len(content) < size) and (piece := answer.read1(2**16)):
                     content += piece
                     if len(content) > _MOST_BYTES:
                         raise SpecError(f"{self.name}: is larger than {_MOST_BYTES:,} bytes: not a spec")
                     if time.monotonic() > until:
                         raise SpecError(f"{self.name}: did not arrive within {_SECONDS:g} s")
+            if size is not None and len(content) < size:  # half a spec may be a valid one
+                raise SpecError(f"{self.name}: ended after {len(content):,} of {size:,} bytes: try again")
             return content.decode("utf-8")
-        except (OSError, ValueError) as error:  # URLError and UnicodeDecodeError among them
+        except (OSError, ValueError, HTTPException) as error:  # URLError and UnicodeDecodeError among them
             if isinstance(error, HTTPError):
                 error.close()
             detail = str(error).replace(self.url, self.name).splitlines() or [type(error).__name__]
@@ -176,12 +181,21 @@ def origin_of(reference: str, said_by: Origin) -> Origin:
     if scheme:
         raise ValueError("expected a path, an https URL, or hf://ORG/NAME@REVISION/spec.yaml")
     if isinstance(said_by, LocalFile):
-        return LocalFile(said_by.path.parent / Path(reference).expanduser())
+        return _local_file(reference, said_by.path.parent)
     if reference.startswith(("/", "~")) or ".." in PurePosixPath(reference).parts or "\\" in reference:
         raise ValueError("a spec from a URL or the Hub may extend files beside it only")
     if isinstance(said_by, WebFile):
         return _web_file(urljoin(said_by.url, reference))
     return HubFile(said_by.repo, said_by.revision, (PurePosixPath(said_by.path).parent / reference).as_posix())
+
+
+def _local_file(reference: str, folder: Path) -> LocalFile:
+    if "\0" in reference:
+        raise ValueError("a path has no NUL character")
+    try:
+        return LocalFile(folder / Path(reference).expanduser())
+    except RuntimeError as error:  # `~NAME` of a user who does not exist
+        raise ValueError(str(error)) from None
 
 
 def _hub_file(reference: str) -> HubFile:

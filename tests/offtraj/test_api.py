@@ -6,6 +6,8 @@ import asyncio
 import inspect
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from offtraj import errors
 from offtraj._util.progress import OnProgress
 
 ROOT = Path(__file__).parents[2]
+RUN = ROOT / "tests" / "fixtures" / "0.1.0" / "run"
 WAITING = ("build", "check", "doctor", "evaluate", "grade", "regrade")
 
 SIGNATURES = {
@@ -167,6 +170,43 @@ def test_a_notebook_shows_foreign_text_as_text(small: ot.SpecFile) -> None:
     assert "&lt;script&gt;" in data._repr_html_()
 
 
+def test_names_with_brackets_are_text_in_a_notebook_and_on_the_terminal(
+    tmp_path: Path, offtraj: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    shutil.copytree(RUN, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["model"]["id"] = "m[/x][red]<b>"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    run = ot.open_run(tmp_path / "run")
+    for value in (run, ot.report(run)):
+        assert "m[/x][red]&lt;b&gt;" in value._repr_html_()
+    done = offtraj("report", "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "m[/x][red]<b>" in done.stdout
+
+
+def test_a_page_in_place_of_a_folder_is_refused() -> None:
+    with pytest.raises(errors.OutputError, match="is a folder"):
+        ot.report(RUN).write_html(".")
+
+
+def test_a_run_whose_thinking_never_ends_is_not_regraded(tmp_path: Path) -> None:
+    shutil.copytree(RUN, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["think"]["close"] = ""
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    with pytest.raises(errors.DataError, match=r"run.json: think.close: expected"):
+        ot.regrade(tmp_path / "run", workspace=tmp_path / "ws", progress=False)
+    assert not (tmp_path / "run--regraded").exists()
+
+
+@pytest.mark.parametrize("model", ["", ".", "/", "org/", "/name", "org/@main"])
+def test_a_model_that_is_none_is_refused_before_it_is_read(small: ot.SpecFile, model: str) -> None:
+    data = ot.build(small, progress=False)
+    with pytest.raises(errors.UsageError, match=re.escape(f"--model {model!r}: no ")):
+        ot.evaluate(data, model, built_for="weak", progress=False)
+
+
 async def test_a_function_that_waits_works_where_a_loop_runs(small: ot.SpecFile) -> None:
     other = asyncio.create_task(asyncio.sleep(0))
     data = ot.build(small, progress=False)
@@ -204,6 +244,55 @@ def test_a_failure_is_an_error_of_the_package(tmp_path: Path) -> None:
     ):
         with pytest.raises(ot.OfftrajError):
             failing()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"models": [""]},
+        {"models": ["."]},
+        {"tests": ["nope"]},
+        {"limit": 0},
+        {"limit": -1},
+        {"limit": 1.5},
+        {"out": "questions.jsonl"},
+        {"out": "deeper/than", "trajectories": "nope"},
+    ],
+    ids=str,
+)
+def test_a_refused_build_leaves_nothing(small: ot.SpecFile, arguments: dict[str, Any]) -> None:
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(errors.UsageError):
+        ot.build(small, **arguments, progress=False)
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"model": ""},
+        {"model": "nope"},
+        {"tests": ["nope"]},
+        {"limit": 0},
+        {"engine": "nope"},
+        {"built_for": "nope"},
+        {"judge": "nope.yaml"},
+        {"judge": "spec.yaml"},  # declares none
+        {"out": "questions.jsonl"},
+    ],
+    ids=str,
+)
+def test_a_refused_evaluation_of_a_spec_builds_nothing(small: ot.SpecFile, arguments: dict[str, Any]) -> None:
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(errors.UsageError):
+        ot.evaluate(small, **{"model": "weak", "engine": "tape", **arguments}, progress=False)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_build_without_rows_leaves_no_folder(small: ot.SpecFile) -> None:
+    with pytest.raises(errors.BuildError):
+        ot.build(small, out="new/folder", tests=["recoverability"], limit=1, progress=False)
+    assert not Path("new").exists()
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def page_files(html: Path) -> PageFiles:
     Raises:
         OutputError: when that folder holds other files, which would be lost.
     """
-    data = html.with_name(f"{html.stem}_data")
     if html.is_dir():
         raise OutputError(f"{html}: is a folder: choose another --html")
+    data = html.with_name(f"{html.stem}_data")
     if data.exists() and not (data.is_dir() and all(_CHUNK.fullmatch(path.name) for path in data.iterdir())):
         raise OutputError(f"{data}: holds something else than a page's texts: choose another --html")
     return PageFiles(html, data)

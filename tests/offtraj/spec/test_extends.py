@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -149,6 +151,9 @@ def test_an_error_names_the_file_that_says_the_value(tmp_path: Path, text: str, 
         ("extends: file:///etc/passwd\n", "mine.yaml:1:1: extends: 'file:///etc/passwd': expected a path, an https URL, or hf://"),
         ("extends: hf://org/set/spec.yaml\n", "mine.yaml:1:1: extends: 'hf://org/set/spec.yaml': pin the revision: expected hf://org/set@REVISION/spec.yaml"),
         ("extends: hf://org/set@main/spec.yaml\n", "mine.yaml:1:1: extends: 'hf://org/set@main/spec.yaml': pin the revision"),
+        ("extends: ~no-such-user/base.yaml\n", "mine.yaml:1:1: extends: '~no-such-user/base.yaml': Could not determine home"),
+        ('extends: "base\\0.yaml"\n', "mine.yaml:1:1: extends: 'base\\x00.yaml': a path has no NUL character"),
+        ("extends: https://127.0.0.1:1/a b.yaml\n", "mine.yaml:1:1: extends: https://127.0.0.1:1/a b.yaml: cannot be fetched: URL can't contain"),
         ("extends: hf://set\n", "mine.yaml:1:1: extends: 'hf://set': expected hf://ORG/NAME@REVISION/spec.yaml"),
     ],
 )  # fmt: skip
@@ -346,6 +351,33 @@ def test_a_url_is_read_within_limits(serve: Callable[..., str], tmp_path: Path) 
     message = refused(lambda: load("none.yaml"))
     assert message.startswith(f"{tmp_path}/mine.yaml:1:1: extends: {url}/none.yaml: cannot be fetched: HTTP Error 404")
     assert load("near.yaml").name == "small"
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("no http\r\n\r\n", "cannot be fetched: no http"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", "bytes: try again"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n", "cannot be fetched: IncompleteRead"),
+        ("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 200 + "\r\n", "cannot be fetched: got more than 100 headers"),
+    ],
+)
+def test_a_broken_answer_of_a_server_is_never_half_a_spec(tmp_path: Path, answer: str, found: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answering() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(2**16)
+                client.sendall((answer + PUBLISHED).encode())
+
+        thread = threading.Thread(target=answering)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/base.yaml"
+        message = refused(lambda: load_spec(write(tmp_path / "mine.yaml", f"extends: {url}\n{MINE}")))
+        thread.join()
+    assert message.startswith(f"{tmp_path}/mine.yaml:1:1: extends: {url}: ")
+    assert found in message
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
-from support.factories import SPEC, make_spec
+from support.factories import SPEC, make_spec, write_small_benchmark
 
 from offtraj.errors import SpecError
 from offtraj.spec import PublishSpec, RecoverabilitySpec, Spec, json_schema, load_spec
@@ -278,3 +278,10 @@ def test_the_main_spec_is_the_papers() -> None:
     assert len(spec.models_of(spec.tests.guidability)) == 10
     assert spec.tests.guidability.ratios == (0.2, 0.4, 0.6, 0.8)
     assert len(spec.participants) == 17  # QwQ-32B is a model and a guide
+
+
+def test_a_home_of_an_unknown_user_is_said_with_its_place(tmp_path: Path) -> None:
+    path = write_small_benchmark(tmp_path)
+    path.write_text(path.read_text().replace("questions.jsonl", "~no-such-user/questions.jsonl"))
+    with pytest.raises(SpecError, match=r"spec.yaml:4:25: .*'~no-such-user/questions.jsonl'.*home"):
+        load_spec(path).check_paths()
