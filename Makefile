@@ -48,7 +48,7 @@ types: $(INSTALLED)
 	MYPYPATH=.:builders:tests:benchmarks $(BIN)/mypy --explicit-package-bases benchmarks
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --cov --cov-report=
 
 docs: $(INSTALLED)  ## Build the documentation into site/; warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
