@@ -154,7 +154,10 @@ def below(process: subprocess.Popen[str], name: str) -> list[int]:
 
 def shared_memory(processes: list[int]) -> set[Path]:
     """What they share that has a name: it outlives them, unless somebody sees to it."""
-    found = {mapped.path for process in processes for mapped in psutil.Process(process).memory_maps()}
+    found: set[str] = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # a probe of theirs that has ended meanwhile
+            found |= {mapped.path for mapped in psutil.Process(process).memory_maps()}
     return {Path(path) for path in found if path.startswith("/dev/shm/") and Path(path).exists()}
 
 
