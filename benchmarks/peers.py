@@ -143,4 +143,4 @@ def inspect_ai(folder: Path, questions: Path, address: str, limit: int) -> tuple
         "inspect_ai", "eval", "loopback.py", "--model", "openai-api/loopback/sturdy", "--limit", str(limit),
         "--max-connections", str(AT_ONCE), "--display", "none", "--log-dir", str(folder / "inspect"),
     ]  # fmt: skip
-    return arguments, {"LOOPBACK_API_KEY": "none", "LOOPBACK_BASE_URL": address}  # pragma: allowlist secret - the loopback server takes any
+    return arguments, {"LOOPBACK_API_KEY": "none", "LOOPBACK_BASE_URL": address}  # pragma: allowlist secret
