@@ -245,8 +245,12 @@ def changelog() -> str:
 
 
 def api() -> str:
-    """The public Python API, as mkdocstrings reads it: what `import offtraj` exports, functions first."""
-    names = sorted(_exports(), key=lambda name: (name.rpartition(".")[2][0].isupper(), name.rpartition(".")[2]))
+    """The public Python API, as mkdocstrings reads it: what `import offtraj` exports, functions first.
+
+    Errors have a page of their own.
+    """
+    exported = (name for name in _exports() if not name.startswith("offtraj.errors."))
+    names = sorted(exported, key=lambda name: (name.rpartition(".")[2][0].isupper(), name.rpartition(".")[2]))
     return "\n\n".join(f"::: {name}" for name in names)
 
 
