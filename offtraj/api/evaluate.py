@@ -275,9 +275,10 @@ def _check_names(file: SpecFile, model: str, *, built_for: str | None, tests: Se
 
     Raises:
         UsageError: for a name that it does not declare.
+        OutputError: when the folder of its data set holds something else.
     """
+    from offtraj.build.build import check_request, default_folder
     from offtraj.errors import UsageError
-    from offtraj_builders.scope import select
 
     models = [declared.id for declared in file.spec.models]
     known = ", ".join(models)
@@ -288,4 +289,4 @@ def _check_names(file: SpecFile, model: str, *, built_for: str | None, tests: Se
         )
     if built_for is not None and built_for not in models:
         raise UsageError(f"--on {built_for!r}: {file.path} has no such model, but {known}")
-    select(file.spec, tests=tests)
+    check_request(file, default_folder(file), tests=tests)

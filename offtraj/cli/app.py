@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from offtraj._util.version import __version__
+from offtraj import __version__
 from offtraj.cli.build import build
 from offtraj.cli.check import check
 from offtraj.cli.compare import compare
