@@ -87,7 +87,7 @@ def load(hub: Hub, home: Path, revision: str) -> subprocess.CompletedProcess[str
         env={**environment, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -54,7 +54,7 @@ def online(tmp_path: Path, hub: Hub) -> Online:
             },
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
         )
 
