@@ -69,13 +69,14 @@ def _in_thread(work: Coroutine[Any, Any, T]) -> T:
 
     thread = threading.Thread(target=copy_context().run, args=(run,), name="offtraj", daemon=True)
     with _interruptible():
-        thread.start()
         try:
+            thread.start()
             return result.result()
         except KeyboardInterrupt:
             with suppress(RuntimeError):  # the loop is closed: it has just ended
                 loop.call_soon_threadsafe(cancel)
-            thread.join()
+            with suppress(RuntimeError):  # the thread has not begun: it will find that it is stopped
+                thread.join()
             raise
 
 
