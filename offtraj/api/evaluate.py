@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from offtraj.evaluate.evaluate import EvaluatedModel, EvaluationSets
     from offtraj.grading.judge.judge import ResolvedJudge
 
-__all__ = ["Evaluation", "evaluate", "evaluate_async", "prepare", "prepare_async"]
+__all__ = ["Evaluation", "evaluate", "evaluate_async", "prepare_async"]
 
 _YAML = (".yaml", ".yml")
 
@@ -178,41 +178,6 @@ async def evaluate_async(
         return await ready.run_async(progress=shown)
 
 
-def prepare(
-    target: SpecLike | DataLike,
-    model: str,
-    *,
-    built_for: str | None = None,
-    engine: str | None = None,
-    tests: Sequence[str] = (),
-    limit: int | None = None,
-    judge: bool | SpecLike = True,
-    out: str | os.PathLike[str] | None = None,
-    workspace: str | os.PathLike[str] | None = None,
-    progress: bool | Progress = True,
-) -> Evaluation:
-    """What `evaluate` with the same arguments would run; the data set of a spec is built.
-
-    Raises:
-        OfftrajError: as `evaluate` does.
-    """
-    with displayed(progress) as shown:
-        return wait_for(
-            prepare_async(
-                target,
-                model,
-                built_for=built_for,
-                engine=engine,
-                tests=tests,
-                limit=limit,
-                judge=judge,
-                out=out,
-                workspace=workspace,
-                progress=shown,
-            )
-        )
-
-
 async def prepare_async(
     target: SpecLike | DataLike,
     model: str,
@@ -226,7 +191,7 @@ async def prepare_async(
     workspace: str | os.PathLike[str] | None = None,
     progress: bool | Progress = True,
 ) -> Evaluation:
-    """What `evaluate_async` with the same arguments would run; the awaitable twin of `prepare`.
+    """What `evaluate_async` with the same arguments would run.
 
     Raises:
         OfftrajError: as `evaluate` does.

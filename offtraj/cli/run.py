@@ -52,22 +52,25 @@ def run(
     workspace: Workspace = Path(".offtraj"),
 ) -> None:
     """Evaluate a model on steered sets; given a spec, build what is missing first."""
-    from offtraj.api.evaluate import prepare
+    from offtraj._util.sync import wait_for
+    from offtraj.api.evaluate import prepare_async
     from offtraj.api.report import report
     from offtraj.cli.console import say, show
     from offtraj.report.score_tables import overview, score_tables
     from offtraj.report.verdict_tables import verdict_table
 
-    ready = prepare(
-        target,
-        model,
-        built_for=built_for,
-        engine=engine,
-        tests=tests or (),
-        limit=limit,
-        judge=judge_of(judge),
-        out=out,
-        workspace=workspace,
+    ready = wait_for(
+        prepare_async(
+            target,
+            model,
+            built_for=built_for,
+            engine=engine,
+            tests=tests or (),
+            limit=limit,
+            judge=judge_of(judge),
+            out=out,
+            workspace=workspace,
+        )
     )
     data = ready.sets.data
     typer.echo(f"{ready.model} on {', '.join(ready.sets.configs)} of {data.path}", err=True)

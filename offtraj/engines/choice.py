@@ -1,4 +1,4 @@
-"""Which engine a name on the command line stands for. Opening it is left to `offtraj.engines.engine`."""
+"""Which engine a name on the command line stands for. Opening it is left to `offtraj.engines.kinds`."""
 
 from __future__ import annotations
 
